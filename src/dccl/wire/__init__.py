@@ -1,0 +1,1 @@
+"""What crosses the network or lies on disk: errors, files, arrays, result records."""
