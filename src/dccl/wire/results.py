@@ -10,7 +10,16 @@ import msgspec
 FORMAT = "dccl-metrics/1"
 
 
-class Metrics(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: _JSON_NAMES.get(name, name)):
+_JSON_NAMES = {
+    "hit_rate_1": "hit_rate@1",
+    "hit_rate_5": "hit_rate@5",
+    "hit_rate_10": "hit_rate@10",
+    "ndcg_5": "ndcg@5",
+    "ndcg_10": "ndcg@10",
+}
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True, rename=_JSON_NAMES):
     """One model's ranking quality under one ranking; every figure is a mean over users, in 0..1."""
 
     hit_rate_1: float
@@ -27,14 +36,6 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: _JS
     n_users: int
 
 
-_JSON_NAMES = {
-    "hit_rate_1": "hit_rate@1",
-    "hit_rate_5": "hit_rate@5",
-    "hit_rate_10": "hit_rate@10",
-    "ndcg_5": "ndcg@5",
-    "ndcg_10": "ndcg@10",
-}
-
 Rankings = dict[str, Metrics]
 """`sampled-100` and `full`, side by side."""
 
@@ -48,20 +49,6 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Share of the devices that serve their patch after this round (the guard let it through)."""
     surrogate_norm: float
     """Median Euclidean norm of the surrogates."""
-
-
-class SeedRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One seed of a run, from the cloud model to the last round."""
-
-    seed: int
-    models: dict[str, Rankings]
-    """By model: `din` (cloud only), `dccl-e`, `dccl-m` (new cloud model alone), `dccl-m+e` (with patches)."""
-    rounds: list[RoundRecord]
-    seconds: dict[str, float]
-    """Wall-clock seconds by stage."""
-    groups: list[GroupRecord]
-    curve: list[CurvePoint]
-    """Validation NDCG@10 and training loss of the backbone, epoch by epoch."""
 
 
 class GroupRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +65,20 @@ class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     train_loss: float
     validation_ndcg_10: float
+
+
+class SeedRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One seed of a run, from the cloud model to the last round."""
+
+    seed: int
+    models: dict[str, Rankings]
+    """By model: `din` (cloud only), `dccl-e`, `dccl-m` (new cloud model alone), `dccl-m+e` (with patches)."""
+    rounds: list[RoundRecord]
+    seconds: dict[str, float]
+    """Wall-clock seconds by stage."""
+    groups: list[GroupRecord]
+    curve: list[CurvePoint]
+    """Validation NDCG@10 and training loss of the backbone, epoch by epoch."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
