@@ -136,9 +136,9 @@ class DotAttention(nn.Module):
         if bias is not None:
             scores = scores + bias[:, :, None, :]
         # -1e4 and not -inf: a query that sees nothing must give zeros, not NaN, in every engine.
-        weights = F.softmax(scores.masked_fill(~allowed, -1e4), dim=-1) * allowed
-        pooled = weights.flatten(1, 2) @ self.value(history)
-        return pooled.view(rows, queries, candidates, width)
+        weights = F.softmax(scores.masked_fill(~allowed, -1e4), dim=-1)
+        pooled = (weights.flatten(1, 2) @ self.value(history)).view(rows, queries, candidates, width)
+        return pooled * visible.any(-1)[:, :, None, None]
 
 
 class MlpAttention(nn.Module):
