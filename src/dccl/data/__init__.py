@@ -1,0 +1,1 @@
+"""Raw files to checked columns to compact arrays to splits and negatives; and a synthetic world."""
