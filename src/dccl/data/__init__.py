@@ -1,1 +1,1 @@
-"""Raw files to checked columns to compact arrays to splits and negatives; and a synthetic world."""
+"""Raw files become checked columns, compact arrays, splits and fixed negatives."""
