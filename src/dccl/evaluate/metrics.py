@@ -4,7 +4,7 @@ With one held-out item per user the ideal DCG is 1, so NDCG@k is the discount 1 
 positive's place (from 0) if that is below k, else 0.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,12 @@ def per_user(places: Places) -> dict[str, PerUser]:
     }
 
 
+def per_seed_and_user(seeds: Sequence[Places]) -> dict[str, PerUser]:
+    """Every metric of METRIC_NAMES for one model under all seeds, (S, n) each: what `compare` takes."""
+    measured = [per_user(places) for places in seeds]
+    return {name: np.stack([users[name] for users in measured]) for name in METRIC_NAMES}
+
+
 def pooled_auc(positives: Scores, others: Iterable[Scores]) -> float:
     """Share of ALL (positive, negative) pairs, across users, in which the positive wins; ties half; exact.
 
@@ -65,8 +71,8 @@ def pooled_auc(positives: Scores, others: Iterable[Scores]) -> float:
 
     Args:
         positives: (n,) every user's positive.
-        others: the negatives, in chunks of any shape. Only one is held at a time; chunks of 10^5 to 10^7 scores are
-            fastest, since each is sorted and every positive looked up in it. For a full ranking yield
+        others: the negatives, in chunks of any shape, one held at a time; chunks of 10^5 to 10^7 scores
+            are fastest, since each is sorted and every positive looked up in it. For a full ranking yield
             `scores[~excluded]` batch by batch.
 
     Raises:

@@ -42,6 +42,11 @@ class Places:
         better, ties, total = zip(*((p.better, p.ties, p.total) for p in parts), strict=True)
         return cls(np.concatenate(better), np.concatenate(ties), np.concatenate(total))
 
+    @property
+    def mid_rank(self) -> npt.NDArray[np.float64]:
+        """The mean of the tied places, counted from 1, (n,)."""
+        return 1.0 + self.better + 0.5 * self.ties
+
     def __len__(self) -> int:
         return len(self.better)
 
@@ -57,8 +62,8 @@ def places(positive: Scores, others: Scores, excluded: npt.NDArray[np.bool_] | N
             candidates are not looked at (they may be NaN or -inf). None: every candidate counts.
 
     Raises:
-        ScoreError: a score that counts is NaN or infinite, a user has no candidate left (the message names the
-            row), or shapes or dtypes do not match.
+        ScoreError: a score that counts is NaN or infinite, a user has no candidate left (the message
+            names the row), or shapes or dtypes do not match.
     """
     _check_match(positive, others, excluded)
     _check_finite(positive, others, excluded)
