@@ -44,20 +44,25 @@ def save_log(log: EventLog, folder: Path) -> None:
         StorageError: the disk is full or the folder cannot be written; what was there is untouched.
     """
     with whole_folder(folder) as new:
-        arrays = arrays_of(log)
-        for name, array in arrays.items():
-            _write_array(new / f"{name}.npy", array)
-        header = _Header(
-            format=FORMAT,
-            name=log.name,
-            profile_names=log.profile_names,
-            profile_sizes=log.profile_sizes,
-            num_categories=log.num_categories,
-            has_times=log.has_times,
-            checksum=log.checksum,
-            file_bytes={name: (new / f"{name}.npy").stat().st_size for name in arrays},
-        )
-        write_json(new / HEADER, header)
+        write_log(log, new)
+
+
+def write_log(log: EventLog, folder: Path) -> None:
+    """Write a log's files into a folder that is not in its place yet (see `whole_folder`)."""
+    arrays = arrays_of(log)
+    for name, array in arrays.items():
+        _write_array(folder / f"{name}.npy", array)
+    header = _Header(
+        format=FORMAT,
+        name=log.name,
+        profile_names=log.profile_names,
+        profile_sizes=log.profile_sizes,
+        num_categories=log.num_categories,
+        has_times=log.has_times,
+        checksum=log.checksum,
+        file_bytes={name: (folder / f"{name}.npy").stat().st_size for name in arrays},
+    )
+    write_json(folder / HEADER, header)
 
 
 def load_log(folder: Path) -> EventLog:

@@ -1,0 +1,124 @@
+"""Text files as lazy columns of strings, line by line: gzip'd or not, in bounded memory, nothing guessed.
+
+Every line becomes a row with its line number, however many fields it has, so that a bad one can be reported.
+"""
+
+import csv
+import gzip
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+
+from dccl.wire.errors import DataError
+
+_NOT_IN_TEXT = "\x01"
+"""A separator that no text file holds: a whole line is one field."""
+
+
+def scan_fields(
+    path: Path, columns: Sequence[str], separator: str, *, header: bool = False, quotes: bool = False
+) -> pl.LazyFrame:
+    """Split lines into the named columns of strings.
+
+    Columns of the result: `line` (from 1, the header counts), `columns` (null where the line ends early or
+    the field is empty), and `extra`, which holds something only if the line has more fields than names.
+    """
+    if len(separator) > 1:
+        return _split_lines(scan_lines(path, header=header), columns, separator)
+    lines = pl.scan_csv(
+        path,
+        has_header=False,
+        skip_lines=int(header),
+        schema=dict.fromkeys([*columns, "extra"], pl.String),
+        separator=separator,
+        quote_char='"' if quotes else None,
+        encoding="utf8-lossy",
+        missing_columns="insert",
+        truncate_ragged_lines=True,
+        row_index_name="line",
+        row_index_offset=1 + header,
+        glob=False,
+    )
+    # The last field keeps the carriage return of a Windows file where quotes are off.
+    return lines if quotes else lines.with_columns(pl.col(*columns).str.strip_chars_end("\r"))
+
+
+def scan_lines(path: Path, *, header: bool = False) -> pl.LazyFrame:
+    """Whole lines: columns `line` (from 1) and `text` (null if blank)."""
+    lines = pl.scan_csv(
+        path,
+        has_header=False,
+        skip_lines=int(header),
+        schema={"text": pl.String},
+        separator=_NOT_IN_TEXT,
+        quote_char=None,
+        encoding="utf8-lossy",
+        row_index_name="line",
+        row_index_offset=1 + header,
+        glob=False,
+    )
+    return lines.with_columns(pl.col("text").str.strip_chars_end("\r"))
+
+
+def first_lines(path: Path, count: int = 20) -> list[str]:
+    """Read the first lines of a text file, without their ends.
+
+    Raises:
+        DataError: the file is missing, empty, or not text (a damaged gzip file, another binary file).
+    """
+    try:
+        with open_bytes(path) as file:
+            lines = [line.decode("utf-8", "replace").rstrip("\r\n") for line in islice(file, count)]
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path} does not exist. Check the path; `dccl data get NAME` downloads public sets"
+        ) from error
+    except (OSError, EOFError) as error:
+        raise DataError(f"cannot read {path}: {error}. Check that the file is whole") from error
+    if not lines:
+        raise DataError(f"{path} is empty: expected a log of events")
+    if any("\x00" in line for line in lines):
+        raise DataError(
+            f"{path} is not a text file (it holds zero bytes). Unpack it first if it is an archive; "
+            "gzip'd text and Parquet are read as they are"
+        )
+    return lines
+
+
+def read_table(path: Path, separator: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read a small table about users or items as strings; without `columns` its first line names them.
+
+    Short lines are filled up with nulls and long ones cut: such a table only adds features.
+    """
+    with open_bytes(path) as file:
+        text = _decoded(file.read())
+    lines = text.splitlines()
+    if len(separator) > 1 or separator == "|":
+        rows = [line.split(separator) for line in lines]
+    else:
+        rows = list(csv.reader(lines, delimiter=separator, quotechar='"' if separator == "," else None))
+    names = list(columns) if columns else rows.pop(0) if rows else []
+    padded = ([*row, *[None] * len(names)][: len(names)] for row in rows if row)
+    return pl.DataFrame(list(padded), schema=dict.fromkeys(names, pl.String), orient="row")
+
+
+def open_bytes(path: Path) -> BinaryIO | gzip.GzipFile:
+    """Open a file that may be gzip'd (told by its first bytes, not by its name)."""
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if zipped else path.open("rb")
+
+
+def _split_lines(lines: pl.LazyFrame, columns: Sequence[str], separator: str) -> pl.LazyFrame:
+    parts = pl.col("text").str.split_exact(separator, len(columns)).struct.rename_fields([*columns, "extra"])
+    return lines.select("line", parts.alias("parts")).unnest("parts")
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")  # the GroupLens films
