@@ -11,6 +11,7 @@ from dccl.data.encoding import Counts, EncodedRows
 from dccl.data.ids import Ids
 from dccl.data.log import EventLog, Int32, build_log
 from dccl.data.rows import RawLog, SideTable
+from dccl.wire.errors import ConfigError
 
 _MANY_VALUES = 100
 
@@ -154,6 +155,11 @@ def _profile_codes(raw: RawLog, user_names: pl.Series, wanted: tuple[str, ...] |
     table = user_names.to_frame("user").join(
         raw.users.rows.unique("user", keep="first"), on="user", how="left", maintain_order="left"
     )
+    for name in wanted or ():
+        if name not in table.columns[1:]:
+            raise ConfigError(
+                f"data.profiles names {name!r}, but {raw.users.path.name} has {', '.join(table.columns[1:])}"
+            )
     columns, names, sizes = [], [], []
     for name in wanted if wanted is not None else table.columns[1:]:
         codes, size = _dense(table[name])

@@ -9,7 +9,7 @@ from pathlib import Path
 from dccl.data import grouplens
 from dccl.data.amazon import item_comes_first, read_amazon
 from dccl.data.config import DataConfig
-from dccl.data.recbole import read_recbole
+from dccl.data.recbole import TYPED, read_recbole
 from dccl.data.rows import RawLog
 from dccl.data.sequences import read_sequences
 from dccl.data.tables import has_header, is_parquet, read_tables, told_separator
@@ -71,7 +71,7 @@ def recognise(path: Path) -> str | None:
 
 
 def _is_recbole(path: Path, first: str, lines: list[str]) -> bool:
-    return all(re.fullmatch(r"[^:\t]+:(token|float|token_seq|float_seq)", part) for part in first.split("\t"))
+    return all(TYPED.fullmatch(part) for part in first.split("\t"))
 
 
 def _is_grouplens(path: Path, first: str, lines: list[str]) -> bool:

@@ -3,6 +3,7 @@
 Format: https://recbole.io/docs/user_guide/data/atomic_files.html
 """
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ from dccl.data.rows import ORDER_NAMES, RawLog, SideTable
 from dccl.data.text import first_lines, read_table, scan_fields
 from dccl.wire.errors import DataError
 
+TYPED = re.compile(r"[^:]+:(token|float)(_seq)?")
 CATEGORY_NAMES = ("category", "categories", "class", "genre", "genres", "category_id", "item_category")
 TIME_NAMES = ("timestamp", "time")
 
@@ -59,7 +61,7 @@ def header_names(path: Path) -> list[str]:
         DataError: the first line is not one.
     """
     fields = first_lines(path, 1)[0].split("\t")
-    if not all(":" in field for field in fields):
+    if not all(TYPED.fullmatch(field) for field in fields):
         raise DataError(
             f"{path} is not a RecBole atomic file: expected a first line like "
             f"'user_id:token<tab>item_id:token<tab>timestamp:float', found {fields[0][:60]!r}…"

@@ -51,14 +51,9 @@ def read_tables(paths: Sequence[Path], config: DataConfig, items: Path | None = 
             f"the tables {', '.join(path.name for path in paths)} have different columns: {names}"
         )
     chosen = choose_columns(names[0], config, paths[0])
-    schema = frames[0].collect_schema()
-    columns = [
-        _as_events(pl.col(column), role, schema[column], paths[0]).alias(role)
-        for role, column in chosen.items()
-    ]
-    extra = ["extra"] if "extra" in schema.names() else []
+    extra = ["extra"] if "extra" in frames[0].collect_schema().names() else []
     parts = [
-        frame.select(pl.lit(index, dtype=pl.UInt8).alias("file"), "line", *extra, *columns)
+        frame.select(pl.lit(index, dtype=pl.UInt8).alias("file"), "line", *extra, *_as_events(frame, chosen))
         for index, frame in enumerate(frames)
     ]
     path = paths[0].resolve()
@@ -129,18 +124,31 @@ def _scan(path: Path, config: DataConfig) -> tuple[pl.LazyFrame, tuple[str, ...]
     return scan_fields(path, names, separator, header=header, quotes=True), names
 
 
-def _as_events(column: pl.Expr, role: str, dtype: pl.DataType, path: Path) -> pl.Expr:
-    """Make a time of dates: numbers stay; text that is no number is read as a date, UTC unless it says
-    otherwise."""
-    if role != "time":
-        return column
+def _as_events(frame: pl.LazyFrame, chosen: dict[str, str]) -> list[pl.Expr]:
+    return [
+        (_as_seconds(frame, name) if role == "time" else pl.col(name)).alias(role)
+        for role, name in chosen.items()
+    ]
+
+
+def _as_seconds(frame: pl.LazyFrame, time: str) -> pl.Expr:
+    """Turn dates into seconds, UTC unless they say otherwise; numbers, and what is neither, stay."""
+    column, dtype = pl.col(time), frame.collect_schema()[time]
     if dtype.is_temporal():
         return column.cast(pl.Datetime("us")).dt.epoch("s")
-    if dtype != pl.String or is_parquet(path):
+    if dtype != pl.String or not _looks_like_dates(frame, time):
         return column
     dates = [column.str.to_datetime(form, strict=False, time_unit="us") for form in _DATE_FORMATS]
-    numbers = column.cast(pl.Float64, strict=False)
-    return pl.when(numbers.is_null()).then(pl.coalesce(dates).dt.epoch("s").cast(pl.String)).otherwise(column)
+    return pl.coalesce(pl.coalesce(dates).dt.epoch("s").cast(pl.String), column)
+
+
+def _looks_like_dates(frame: pl.LazyFrame, time: str) -> bool:
+    # Only then is every row tried as a date, which takes longer than all the rest.
+    try:
+        sample = frame.select(pl.col(time).drop_nulls()).head(20).collect().to_series()
+    except (OSError, pl.exceptions.PolarsError):
+        return False  # a damaged file: reading its rows says so better
+    return any(text.count("-") == 2 for text in sample)
 
 
 def _read_categories(path: Path, config: DataConfig) -> SideTable | None:
