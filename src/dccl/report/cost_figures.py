@@ -21,11 +21,11 @@ def bytes_per_device(reading: Reading) -> Figure:
     ]
     ratio = full_model / max(1, moved.surrogate_upload)
     sizes = [max(1, size) for _, size, _, _ in rows]
-    top = math.ceil(math.log10(max(sizes)) + 0.6)
+    top = math.ceil(10 * (math.log10(max(sizes)) + 1.5)) / 10  # room for the label of the largest
     return Figure(
         name="bytes",
         title="Bytes per device",
-        caption=f"Each step of the scale is ten times more. The upload, once a round, is 1/{ratio:,.0f} of "
+        caption=f"Each step of the scale is 1,000 times more. The upload, once a round, is 1/{ratio:,.0f} of "
         "the full model; the down part is fetched once per release.",
         alt=", ".join(f"{name.replace('<br>', ' ')} {byte_count(size)}" for name, size, _, _ in rows) + ".",
         traces=[
@@ -52,8 +52,8 @@ def bytes_per_device(reading: Reading) -> Figure:
                 "bytes, logarithmic",
                 type="log",
                 range=[0, top],
-                tickvals=[10**power for power in range(0, top + 1)],
-                ticktext=[byte_count(10**power).replace(".0", "") for power in range(0, top + 1)],
+                tickvals=[10**power for power in range(0, math.ceil(top), 3)],
+                ticktext=[byte_count(10**power).replace(".0", "") for power in range(0, math.ceil(top), 3)],
             ),
             "yaxis": _row_axis([name for name, _, _, _ in rows]),
             "showlegend": False,

@@ -59,8 +59,9 @@ def results(reading: Reading) -> Markup:
         )
         for model in reading.models
     ]
+    spread = ", mean over seeds; below each its standard deviation between seeds"
     reading_aid = (
-        "All figures in per cent, mean over seeds; below each its standard deviation between seeds. "
+        f"All figures in per cent{spread if len(reading.record.seeds) > 1 else ', one seed'}. "
         "Bold is the highest of a column, which is not yet a gain: see the intervals below."
     )
     parts = [tag("thead", groups, names), tag("tbody", rows)]
@@ -102,7 +103,7 @@ def improvements(reading: Reading) -> Markup | None:
         ],
     )
     reading_aid = (
-        f"Change against {model_label(reading.baseline)} in points (hundredths); paired bootstrap over "
+        f"Change against {model_label(reading.baseline)} in percentage points; paired bootstrap over "
         "users, seeds averaged. Where the interval holds zero the verdict is “no gain”."
     )
     bodies = [_model_rows(reading, model) for model in models]
