@@ -1,8 +1,10 @@
 """Plausible runs, made by code: nothing here was measured."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from dccl.wire.results import (
     Bytes,
@@ -150,3 +152,9 @@ ENVIRONMENT = {
     "cores": 2,
     "threads": {"torch": 1},
 }
+
+
+@pytest.fixture
+def make_run() -> Callable[..., RunRecord]:
+    """Makes plausible runs; see `made_run`."""
+    return made_run

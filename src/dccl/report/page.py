@@ -1,11 +1,12 @@
 """The page: a headline, the tables and pictures in reading order, one file that needs nothing else."""
 
-import json
 import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from dccl.report import cost_figures, people_figures, quality_figures, tables
 from dccl.report.figure import Figure
@@ -44,7 +45,7 @@ def render(record: RunRecord, environment: Mapping[str, Any]) -> str:
         style=_resource("style.css"),
         body=body,
         # `<` would end the script element early if a name held "</script>".
-        drawings=json.dumps(drawings, allow_nan=False).replace("<", "\\u003c"),
+        drawings=msgspec.json.encode(drawings).decode().replace("<", "\\u003c"),
         plotly=get_plotlyjs(),
     )
 
@@ -69,7 +70,10 @@ def _body(reading: Reading, environment: Mapping[str, Any], figures: list[Figure
     improvement = [quality_figures.improvement(reading, ranking) for ranking in reading.rankings]
     sections = [
         _section(
-            "Results", tables.results(reading), _pair(shown(*improvement)), tables.improvements(reading)
+            "Results",
+            tables.results(reading) if reading.models else None,
+            _pair(shown(*improvement)),
+            tables.improvements(reading),
         ),
         _section(
             "Who gains",

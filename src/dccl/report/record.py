@@ -120,9 +120,11 @@ class Reading:
         return Spread.of(values) if values else None
 
     def group_means(self, model: str | None) -> list[float]:
-        """macro-AUC by activity group under the main ranking, mean over seeds."""
-        columns = zip(*(m.groups for m in self.measured(model or "", self.main_ranking)), strict=True)
-        return [statistics.fmean(column) for column in columns]
+        """macro-AUC by activity group under the main ranking, mean over seeds; empty if seeds disagree."""
+        seeds = [metrics.groups for metrics in self.measured(model or "", self.main_ranking)]
+        if len({len(groups) for groups in seeds}) != 1:
+            return []
+        return [statistics.fmean(column) for column in zip(*seeds, strict=True)]
 
     def first_seed(self) -> SeedRecord | None:
         """The seed whose group sizes stand for all (they depend on the data only)."""
