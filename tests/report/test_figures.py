@@ -8,7 +8,7 @@ import msgspec
 import plotly.graph_objects as go
 import pytest
 
-from dccl.report import cost_figures, people_figures, quality_figures
+from dccl.report import activity_figures, cost_figures, improvement_figure, people_figures, round_figures
 from dccl.report.figure import Figure, model_style, safe
 from dccl.report.record import Reading
 from dccl.wire.results import RunRecord
@@ -18,11 +18,11 @@ MakeRun = Callable[..., RunRecord]
 
 def every_figure(reading: Reading) -> list[Figure | None]:
     return [
-        *(quality_figures.improvement(reading, ranking) for ranking in reading.rankings),
-        quality_figures.rounds(reading),
-        quality_figures.training(reading),
-        people_figures.by_activity(reading),
-        people_figures.minorities(reading),
+        *(improvement_figure.improvement(reading, ranking) for ranking in reading.rankings),
+        round_figures.rounds(reading),
+        round_figures.training(reading),
+        activity_figures.by_activity(reading),
+        activity_figures.minorities(reading),
         people_figures.head_and_tail(reading),
         people_figures.movements(reading),
         cost_figures.bytes_per_device(reading),
@@ -68,7 +68,7 @@ def test_every_picture_has_words_and_numbers(make_run: MakeRun) -> None:
 
 def test_activity_bars_are_the_difference_of_the_means_over_seeds(make_run: MakeRun) -> None:
     run = make_run(num_seeds=2)
-    bars = drawn(people_figures.by_activity(Reading(run))).traces[-1]["y"]
+    bars = drawn(activity_figures.by_activity(Reading(run))).traces[-1]["y"]
     for group in (0, 19):
         new, old = (
             sum(seed.models[model]["sampled-100"].groups[group] for seed in run.seeds) / 2
@@ -80,7 +80,7 @@ def test_activity_bars_are_the_difference_of_the_means_over_seeds(make_run: Make
 def test_distances_from_the_mean_weigh_groups_by_their_users(make_run: MakeRun) -> None:
     run = make_run()
     sizes = [group.n_users for group in run.seeds[0].groups]
-    for trace in drawn(people_figures.minorities(Reading(run))).traces:
+    for trace in drawn(activity_figures.minorities(Reading(run))).traces:
         assert sum(n * y for n, y in zip(sizes, trace["y"], strict=True)) == pytest.approx(0, abs=1e-9)
 
 
@@ -93,7 +93,7 @@ def test_net_is_gained_less_lost(make_run: MakeRun) -> None:
 
 def test_rounds_start_at_the_baseline_and_end_at_the_final_models(make_run: MakeRun) -> None:
     run = make_run(num_seeds=2, num_rounds=3)
-    level, first, *_ = drawn(quality_figures.rounds(Reading(run))).traces
+    level, first, *_ = drawn(round_figures.rounds(Reading(run))).traces
     assert first["x"] == [0, 1, 2, 3]
     assert first["y"][0] == level["y"][0]
     final = [seed.models["dccl-e"]["sampled-100"].ndcg_10 for seed in run.seeds]
@@ -102,7 +102,7 @@ def test_rounds_start_at_the_baseline_and_end_at_the_final_models(make_run: Make
 
 def test_a_hollow_mark_is_an_interval_that_holds_zero(make_run: MakeRun) -> None:
     run = make_run(effect=1.0)
-    figure = drawn(quality_figures.improvement(Reading(run), "sampled-100"))
+    figure = drawn(improvement_figure.improvement(Reading(run), "sampled-100"))
     marks = next(t for t in figure.traces if t["name"] == "DCCL-m" and "error_x" in t)
     found = [c for c in run.comparisons if (c.model, c.ranking) == ("dccl-m", "sampled-100")]
     hollow = [colour == "--panel" for colour in marks["marker"]["color"]]

@@ -23,7 +23,7 @@ def test_rankings_are_told_in_words() -> None:
         (-0.0123, "\N{MINUS SIGN}1.23"),
         (0.0, "0.00"),
         (-0.00001, "0.00"),
-        (0.00005, "+0.01"),
+        (0.00006, "+0.01"),
     ],
 )
 def test_a_difference_has_a_true_sign_unless_it_rounds_to_zero(difference: float, expected: str) -> None:

@@ -37,6 +37,11 @@ def model_label(model: str) -> str:
     return MODEL_LABELS.get(model, model)
 
 
+def models_listed(models: list[str]) -> str:
+    """Their names, one after the other."""
+    return ", ".join(model_label(model) for model in models)
+
+
 def metric_label(metric: str) -> str:
     """The metric's usual short name."""
     return METRIC_LABELS.get(metric, metric)

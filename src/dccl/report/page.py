@@ -8,7 +8,14 @@ from typing import Any
 
 import msgspec
 
-from dccl.report import cost_figures, people_figures, quality_figures, tables
+from dccl.report import (
+    activity_figures,
+    cost_figures,
+    improvement_figure,
+    people_figures,
+    round_figures,
+    tables,
+)
 from dccl.report.figure import Figure
 from dccl.report.headline import findings, headline
 from dccl.report.labels import byte_count, count, model_label, points, ranking_label, signed_percent
@@ -67,7 +74,7 @@ def _body(reading: Reading, environment: Mapping[str, Any], figures: list[Figure
         figures.extend(drawn)
         return [_figure(figure) for figure in drawn]
 
-    improvement = [quality_figures.improvement(reading, ranking) for ranking in reading.rankings]
+    improvement = [improvement_figure.improvement(reading, ranking) for ranking in reading.rankings]
     sections = [
         _section(
             "Results",
@@ -77,13 +84,13 @@ def _body(reading: Reading, environment: Mapping[str, Any], figures: list[Figure
         ),
         _section(
             "Who gains",
-            shown(people_figures.by_activity(reading)),
-            _pair(shown(people_figures.minorities(reading), people_figures.head_and_tail(reading))),
+            shown(activity_figures.by_activity(reading)),
+            _pair(shown(activity_figures.minorities(reading), people_figures.head_and_tail(reading))),
             shown(people_figures.movements(reading)),
         ),
         _section(
             "Rounds and training",
-            _pair(shown(quality_figures.rounds(reading), quality_figures.training(reading))),
+            _pair(shown(round_figures.rounds(reading), round_figures.training(reading))),
         ),
         _section(
             "What it costs",

@@ -1,155 +1,11 @@
-"""Pictures of whom it helps: macro-AUC by activity, distance from the mean, head and tail, who moved."""
+"""Pictures of who is served: the most and the least active users, and who moved up or down."""
 
+from dccl.report.activity_figures import group_axis, groups_of, range_text
 from dccl.report.figure import Figure, Numbers, Spec, axis, model_style, safe
-from dccl.report.labels import event_range, model_label, points, signed_points
+from dccl.report.labels import model_label, points
 from dccl.report.record import Reading
-from dccl.wire.results import GroupRecord
 
 SLICES = {"tail": "least active fifth", "head": "most active fifth"}
-
-
-def by_activity(reading: Reading) -> Figure | None:
-    """macro-AUC of every group: baseline against the personal models, and their difference below."""
-    groups, focus, means = _groups(reading), reading.focus, _means(reading)
-    if not groups or focus is None or reading.baseline not in means or focus not in means:
-        return None
-    sizes = sorted({group.n_users for group in groups})
-    colour, _ = model_style(reading.models, focus)
-    changes = [new - old for new, old in zip(means[focus], means[reading.baseline], strict=True)]
-    traces = [_group_trace(reading, model, values, groups) for model, values in means.items()]
-    traces.append(
-        {
-            "type": "bar",
-            "x": list(range(1, len(groups) + 1)),
-            "y": [100 * change for change in changes],
-            "yaxis": "y2",
-            "marker": {"color": [colour if change >= 0 else "--loss" for change in changes]},
-            "showlegend": False,
-            "text": [_range_text(group) for group in groups],
-            "textposition": "none",
-            "hovertemplate": "%{text}<br>%{y:+.2f} points<extra>difference</extra>",
-        }
-    )
-    names = f"{model_label(focus)} minus {model_label(reading.baseline)}"
-    return Figure(
-        name="activity",
-        title="macro-AUC by activity of the user",
-        caption=f"Groups of {event_range(sizes[0], sizes[-1])} users from few training events (left) to many "
-        f"(right); the bars below are {names}.",
-        alt=f"macro-AUC of {len(groups)} activity groups for {', '.join(model_label(m) for m in means)}; "
-        f"{sum(c > 0 for c in changes)} of {len(groups)} groups are better under {model_label(focus)}.",
-        traces=traces,
-        layout={
-            "xaxis": _group_axis(groups, anchor="y2"),
-            "yaxis": axis("macro-AUC, %", domain=[0.38, 1]),
-            "yaxis2": axis("difference, points", domain=[0, 0.3]),
-            "bargap": 0.35,
-        },
-        height=460,
-        numbers=Numbers(
-            ("Training events", "Users", *(model_label(model) for model in means)),
-            [
-                (
-                    _range_text(group),
-                    str(group.n_users),
-                    *(points(values[place]) for values in means.values()),
-                )
-                for place, group in enumerate(groups)
-            ],
-        ),
-    )
-
-
-def _groups(reading: Reading) -> list[GroupRecord]:
-    first = reading.first_seed()
-    return first.groups if first else []
-
-
-def _means(reading: Reading) -> dict[str, list[float]]:
-    num_groups = len(_groups(reading))
-    means = {model: reading.group_means(model) for model in reading.models}
-    return {model: values for model, values in means.items() if values and len(values) == num_groups}
-
-
-def _range_text(group: GroupRecord) -> str:
-    return event_range(group.min_events, group.max_events)
-
-
-def _group_axis(groups: list[GroupRecord], **more: object) -> Spec:
-    return axis(
-        "activity group, by its fewest training events",
-        tickvals=list(range(1, len(groups) + 1)),
-        ticktext=[f"{group.min_events}" for group in groups],
-        tickangle=0,
-        showgrid=False,
-        range=[0.4, len(groups) + 0.6],
-        **more,
-    )
-
-
-def _group_trace(reading: Reading, model: str, values: list[float], groups: list[GroupRecord]) -> Spec:
-    colour, symbol = model_style(reading.models, model)
-    shown = model in (reading.baseline, reading.focus)
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": safe(model_label(model)),
-        "visible": True if shown else "legendonly",
-        "x": list(range(1, len(groups) + 1)),
-        "y": [100 * value for value in values],
-        "line": {"color": colour, "width": 2},
-        "marker": {"color": colour, "symbol": symbol, "size": 7},
-        "text": [f"{_range_text(group)} events, {group.n_users} users" for group in groups],
-        "hovertemplate": "%{text}<br>%{y:.2f} %<extra>%{fullData.name}</extra>",
-    }
-
-
-def minorities(reading: Reading) -> Figure | None:
-    """How far each group stands from its model's own mean: what one model for all does to minorities."""
-    groups, focus, means = _groups(reading), reading.focus, _means(reading)
-    if not groups or focus is None or reading.baseline not in means or focus not in means:
-        return None
-    shown = {
-        model: _distances(values, groups)
-        for model, values in means.items()
-        if model in (reading.baseline, focus)
-    }
-    widths = {model: max(values) - min(values) for model, values in shown.items()}
-    traces = [
-        {**_group_trace(reading, model, values, groups), "hovertemplate": _DISTANCE_HOVER}
-        for model, values in shown.items()
-    ]
-    return Figure(
-        name="minorities",
-        title="Who is served below the mean",
-        caption="Zero is the model's own mean user; a flatter line serves active and inactive users more "
-        "alike.",
-        alt="Distance of each group's macro-AUC from the mean; from worst to best group it spans "
-        + " and ".join(f"{100 * width:.1f} points under {model_label(m)}" for m, width in widths.items())
-        + ".",
-        traces=traces,
-        layout={
-            "xaxis": _group_axis(groups),
-            "yaxis": axis("macro-AUC minus the mean, points", zerolinecolor="--ink", zerolinewidth=1.5),
-        },
-        height=360,
-        numbers=Numbers(
-            ("Training events", *(model_label(model) for model in shown)),
-            [
-                (_range_text(group), *(signed_points(values[place]) for values in shown.values()))
-                for place, group in enumerate(groups)
-            ],
-        ),
-    )
-
-
-_DISTANCE_HOVER = "%{text}<br>%{y:+.2f} points<extra>%{fullData.name}</extra>"
-
-
-def _distances(values: list[float], groups: list[GroupRecord]) -> list[float]:
-    num_users = sum(group.n_users for group in groups)
-    mean = sum(v * group.n_users for v, group in zip(values, groups, strict=True)) / num_users
-    return [value - mean for value in values]
 
 
 def head_and_tail(reading: Reading) -> Figure | None:
@@ -222,7 +78,7 @@ def _span(row: int, values: list[float]) -> Spec:
 
 def movements(reading: Reading) -> Figure | None:
     """Share of users of every group whose item moved up, and down, when the personal model took over."""
-    changes, groups = reading.changes(reading.focus), _groups(reading)
+    changes, groups = reading.changes(reading.focus), groups_of(reading)
     if changes is None or not groups or len(changes.by_group) != len(groups):
         return None
     gained = [100 * up for up, _ in changes.by_group]
@@ -230,7 +86,7 @@ def movements(reading: Reading) -> Figure | None:
     net = [up + down for up, down in zip(gained, lost, strict=True)]
     model, baseline = model_label(changes.model), model_label(changes.baseline)
     bar: Spec = {"type": "bar", "x": list(range(1, len(groups) + 1)), "textposition": "none"}
-    bar["text"] = [f"{_range_text(group)} events" for group in groups]
+    bar["text"] = [f"{range_text(group)} events" for group in groups]
     net_trace: Spec = {
         "type": "scatter",
         "mode": "markers",
@@ -273,14 +129,14 @@ def movements(reading: Reading) -> Figure | None:
         layout={
             "barmode": "relative",
             "bargap": 0.35,
-            "xaxis": _group_axis(groups),
+            "xaxis": group_axis(groups),
             "yaxis": axis("share of the group's users, %", zerolinecolor="--ink", zerolinewidth=1.5),
         },
         height=380,
         numbers=Numbers(
             ("Training events", "Gained", "Lost", "Net"),
             [
-                (_range_text(group), f"{up:.1f} %", f"{-down:.1f} %", f"{up + down:+.1f} %")
+                (range_text(group), f"{up:.1f} %", f"{-down:.1f} %", f"{up + down:+.1f} %")
                 for group, up, down in zip(groups, gained, lost, strict=True)
             ],
         ),
