@@ -1,0 +1,1 @@
+"""Raw files become checked columns, compact arrays, splits and fixed negatives."""
