@@ -1,12 +1,14 @@
 """The leak canary: a model with free parameters per user learns nothing about random events.
 
-The events carry no signal, so whoever ranks better than chance has seen the answers. With negatives drawn outside
-*all* of a user's items the canary sings (HR@10 near 1, the published trap); with ours it must stay at chance.
+The events carry no signal, so whoever ranks better than chance has seen the answers. With negatives drawn
+outside *all* of a user's items the canary sings (HR@10 near 1, the published trap); with ours it must stay at
+chance.
 """
 
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from dccl.data.log import EventLog, build_log
@@ -20,7 +22,7 @@ NUM_USERS, NUM_ITEMS, NUM_EVENTS = 400, 200, 12
 
 
 def random_log() -> EventLog:
-    """Every user meets twelve different items, drawn uniformly: nothing can be learned from one about another."""
+    """Every user meets twelve different items, drawn uniformly: one tells nothing about another."""
     rng = np.random.default_rng(7)
     items = np.concatenate([rng.permutation(NUM_ITEMS)[:NUM_EVENTS] + 1 for _ in range(NUM_USERS)])
     return build_log(
@@ -32,7 +34,7 @@ def random_log() -> EventLog:
     )
 
 
-def scores_of_free_parameters(train: EventLog, sampler: NegativeSampler) -> np.ndarray:
+def scores_of_free_parameters(train: EventLog, sampler: NegativeSampler) -> npt.NDArray[np.float64]:
     """One score per user and item, fitted by 40 gradient steps of cross-entropy; (U, I + 1)."""
     rng = np.random.default_rng(8)
     scores = rng.normal(0, 0.01, (train.num_users, NUM_ITEMS + 1))
