@@ -87,20 +87,6 @@ def movements(reading: Reading) -> Figure | None:
     model, baseline = model_label(changes.model), model_label(changes.baseline)
     bar: Spec = {"type": "bar", "x": list(range(1, len(groups) + 1)), "textposition": "none"}
     bar["text"] = [f"{range_text(group)} events" for group in groups]
-    net_trace: Spec = {
-        "type": "scatter",
-        "mode": "markers",
-        "name": "net",
-        "x": bar["x"],
-        "y": net,
-        "marker": {
-            "color": "--ink",
-            "size": 7,
-            "symbol": "diamond",
-            "line": {"color": "--panel", "width": 1.5},
-        },
-        "hovertemplate": "net %{y:+.1f} %<extra></extra>",
-    }
     hover = "%{text}<br>%{y:.1f} % of the group<extra>%{fullData.name}</extra>"
     return Figure(
         name="movements",
@@ -124,7 +110,7 @@ def movements(reading: Reading) -> Figure | None:
                 "marker": {"color": "--loss", "opacity": 0.8},
                 "hovertemplate": hover,
             },
-            net_trace,
+            _net_trace(net),
         ],
         layout={
             "barmode": "relative",
@@ -141,3 +127,20 @@ def movements(reading: Reading) -> Figure | None:
             ],
         ),
     )
+
+
+def _net_trace(net: list[float]) -> Spec:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "net",
+        "x": list(range(1, len(net) + 1)),
+        "y": net,
+        "marker": {
+            "color": "--ink",
+            "size": 7,
+            "symbol": "diamond",
+            "line": {"color": "--panel", "width": 1.5},
+        },
+        "hovertemplate": "net %{y:+.1f} %<extra></extra>",
+    }
