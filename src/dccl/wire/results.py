@@ -95,9 +95,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Lower end of the 95 % interval of the difference."""
     high: float
     relative: float
-    """difference / baseline_mean."""
+    """difference / baseline_mean; 0 where the baseline scored 0, so that no ratio exists."""
     verdict: str
     """`gain`, `loss`, or `no gain` when the interval holds zero."""
+    seed_deviation: float | None = None
+    """Standard deviation of the difference between seeds; None when there is one seed only."""
 
 
 class UserChanges(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""How well a model ranks: places with honest ties, metrics, activity groups, and what is significant."""

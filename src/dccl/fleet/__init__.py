@@ -1,0 +1,1 @@
+"""Many devices at once: personalising them, ranking for them."""

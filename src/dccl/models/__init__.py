@@ -1,0 +1,1 @@
+"""Ranking backbones, one file each, behind one contract (`dccl.models.contract`)."""

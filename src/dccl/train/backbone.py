@@ -1,0 +1,98 @@
+"""Fit a backbone on the cloud's log, by Eq. (4): every event of a window scored in one forward pass."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Literal, Protocol, runtime_checkable
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dccl.data.windows import all_windows
+from dccl.method.losses import pointwise_cross_entropy, weighted_mean
+from dccl.models.contract import Backbone
+from dccl.train.batches import BatchSource, TrainBatch, shuffled
+from dccl.train.loop import LoopConfig, Point, Progress, Stopover, Task, fit, silent
+
+
+class BackboneFitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a backbone is fitted."""
+
+    loop: LoopConfig = LoopConfig()
+    batch_size: int = 32
+    """Windows per batch."""
+    scored_events: int = 50
+    """Events per window."""
+    num_negatives: int = 4
+    """Negatives per event."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """`auto`: torch.compile if there is a C++ compiler and the fit is long enough to earn its compilation back."""
+
+
+@runtime_checkable
+class TrainableBackbone(Backbone, Protocol):
+    """A backbone that is a torch module too."""
+
+    def train(self, mode: bool = True) -> nn.Module:
+        """As in torch."""
+        ...
+
+
+LONG_ENOUGH = 4_000
+"""Batches from which compilation (half a minute to a minute) pays, by measurement on two cores."""
+
+
+def backbone_task(
+    backbone: nn.Module,
+    source: BatchSource,
+    config: BackboneFitConfig,
+    validate: Callable[[], float],
+) -> Task:
+    """The fit of a backbone as a task for the loop."""
+    windows = all_windows(source.log, source.history_length, config.scored_events)
+    batches_in_all = config.loop.epochs * -(-len(windows) // config.batch_size)
+    forward = _compiled(backbone) if _should_compile(config, batches_in_all) else backbone
+
+    def batches(rng: np.random.Generator) -> Iterator[Callable[[], Tensor]]:
+        for rows in shuffled(windows, config.batch_size, rng):
+            yield lambda batch=source.batch(windows[rows], rng): _loss(backbone, forward, batch)
+
+    return Task("backbone", backbone, batches, validate)
+
+
+def fit_backbone(
+    backbone: nn.Module,
+    source: BatchSource,
+    config: BackboneFitConfig,
+    validate: Callable[[], float],
+    seed: int,
+    stopover: Stopover | None = None,
+    progress: Progress = silent,
+) -> list[Point]:
+    """Fit `backbone` in place and leave it with the weights that validated best; returns the curve.
+
+    Raises:
+        DcclError: the loss is no longer finite.
+    """
+    task = backbone_task(backbone, source, config, validate)
+    return fit(task, config.loop, seed, stopover, progress)
+
+
+def _loss(backbone: nn.Module, forward: Callable[..., Tensor], batch: TrainBatch) -> Tensor:
+    logits = forward(backbone.look_up(batch.codes))  # type: ignore[operator]
+    losses = pointwise_cross_entropy(logits, batch.labels)
+    # One mean over the batch's events, not a mean of users' means: an event weighs the same for all users.
+    return weighted_mean(losses[None], batch.weights[None])[0]
+
+
+def _should_compile(config: BackboneFitConfig, batches_in_all: int) -> bool:
+    if config.compile == "auto":
+        return shutil.which("g++") is not None and batches_in_all >= LONG_ENOUGH
+    return config.compile == "on"
+
+
+def _compiled(backbone: nn.Module) -> Callable[..., Tensor]:
+    # dynamic: batches differ in length; without it every new shape would be compiled anew.
+    compiled: Callable[..., Tensor] = torch.compile(backbone, dynamic=True)
+    return compiled
