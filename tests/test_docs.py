@@ -88,6 +88,12 @@ def test_the_documented_exit_codes_are_those_of_the_errors() -> None:
         assert tree[name] == int(code), f"the tree in errors.py says {name} {code}"
 
 
+def test_the_architecture_page_lists_every_package() -> None:
+    listed = set(re.findall(r"^\| `(\w+)` \|", _text("docs/architecture.md"), flags=re.MULTILINE))
+    packages = {path.parent.name for path in (ROOT / "src" / "dccl").glob("*/__init__.py")}
+    assert packages <= listed, f"not in docs/architecture.md: {packages - listed}"
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.svg")), ids=lambda path: path.name)
 def test_a_picture_is_well_formed_says_what_it_shows_and_loads_nothing(path: Path) -> None:
     root = ElementTree.parse(path).getroot()

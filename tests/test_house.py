@@ -1,4 +1,4 @@
-"""The house rules that no linter knows: each one is a sentence here, and fails with the place that breaks it."""
+"""The house rules that no linter knows: each is a sentence here, and fails with the place that breaks it."""
 
 import ast
 import re
