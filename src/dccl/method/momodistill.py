@@ -10,7 +10,9 @@ from torch import Tensor
 from dccl.method.losses import bernoulli_divergence, pointwise_cross_entropy, weighted_mean
 
 
-def backbone_loss(logits: Tensor, teacher_logits: Tensor, labels: Tensor, weights: Tensor, beta: float) -> Tensor:
+def backbone_loss(
+    logits: Tensor, teacher_logits: Tensor, labels: Tensor, weights: Tensor, beta: float
+) -> Tensor:
     """Eq. (5), phase 1: ℓ(y, ŷ) + β·KL(ỹ, ŷ), each sample taught by the model of the device that it came from.
 
     Args:

@@ -58,9 +58,7 @@ class Din(nn.Module):
         self.target_map = nn.Linear(width, width)
         self.history_map = nn.Linear(width, width)
         self.attention: DotAttention | MlpAttention = (
-            DotAttention(width)
-            if config.attention == "dot"
-            else MlpAttention(width, config.attention_hidden)
+            DotAttention(width) if config.attention == "dot" else MlpAttention(width, config.attention_hidden)
         )
         self.age_bias = nn.Parameter(torch.zeros(history_length + 1)) if config.recency else None
         self.dropout = nn.Dropout(config.dropout)

@@ -35,7 +35,9 @@ class Front(nn.Module):
         self.register_buffer("categories", categories.to(torch.int64))
         self.items = nn.Embedding(len(categories), width, padding_idx=0)
         nn.init.normal_(self.items.weight, std=width**-0.5)
-        self.category_rows = nn.Embedding(num_categories, width, padding_idx=0) if num_categories > 1 else None
+        self.category_rows = (
+            nn.Embedding(num_categories, width, padding_idx=0) if num_categories > 1 else None
+        )
         if self.category_rows is not None:
             nn.init.normal_(self.category_rows.weight, std=0.3 * width**-0.5)
         starts = [sum(profile_sizes[:field]) for field in range(len(profile_sizes))]

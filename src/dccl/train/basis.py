@@ -80,9 +80,7 @@ def device_loss(
     """Eq. (3)'s objective as a function of the surrogates: (B, K) to (B,)."""
 
     def loss(surrogate: Tensor) -> Tensor:
-        return weighted_mean(
-            pointwise_cross_entropy(logits(basis.patch(surrogate)), labels), weights, prior
-        )
+        return weighted_mean(pointwise_cross_entropy(logits(basis.patch(surrogate)), labels), weights, prior)
 
     return loss
 

@@ -15,7 +15,9 @@ from dccl.wire.errors import CheckpointError
 Tensors = dict[str, Tensor]
 
 
-def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], belongs_to: str, facts: Mapping[str, Any]) -> None:
+def save_checkpoint(
+    path: Path, tensors: Mapping[str, Tensor], belongs_to: str, facts: Mapping[str, Any]
+) -> None:
     """Write tensors and facts to `path` in one step.
 
     Args:

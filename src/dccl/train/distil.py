@@ -70,7 +70,9 @@ def backbone_distil_task(
         logits = backbone(backbone.look_up(batch.codes))  # type: ignore[operator]
         taught = teachers.logits(batch)
         # All samples of the batch in one mean, as in the backbone's own fit.
-        return backbone_loss(logits[None], taught[None], batch.labels[None], batch.weights[None], config.beta)[0]
+        return backbone_loss(
+            logits[None], taught[None], batch.labels[None], batch.weights[None], config.beta
+        )[0]
 
     def batches(rng: np.random.Generator) -> Iterator[Callable[[], Tensor]]:
         for rows in shuffled(windows, batch_size, rng):
@@ -118,7 +120,12 @@ def basis_distil_task(
 
     def batches(rng: np.random.Generator) -> Iterator[Callable[[], Tensor]]:
         windows = random_windows(
-            source.log, users, source.history_length, basis_config.local_events, basis_config.fewest_events, rng
+            source.log,
+            users,
+            source.history_length,
+            basis_config.local_events,
+            basis_config.fewest_events,
+            rng,
         )
         for rows in shuffled(windows, basis_config.batch_size, rng):
             yield lambda batch=source.batch(windows[rows], rng): loss(batch)

@@ -211,7 +211,12 @@ class _State:
         self._steps = facts["steps"]
         # JSON has no NaN: the point before training, which has no loss, travels as null.
         self.curve = [
-            Point(**{**point, "train_loss": float("nan") if point["train_loss"] is None else point["train_loss"]})
+            Point(
+                **{
+                    **point,
+                    "train_loss": float("nan") if point["train_loss"] is None else point["train_loss"],
+                }
+            )
             for point in facts["curve"]
         ]
 
