@@ -29,7 +29,7 @@ LOAD = """
 import json, re, sys, time
 from pathlib import Path
 from dccl.data.config import DataConfig
-from dccl.data.loading import load
+from dccl.data.cache import load
 start = time.perf_counter()
 log, report = load(DataConfig(path=sys.argv[1]))
 cold = time.perf_counter() - start

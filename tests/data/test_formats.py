@@ -10,7 +10,7 @@ import pytest
 
 from dccl.data.config import DataConfig
 from dccl.data.formats import recognise
-from dccl.data.loading import LoadReport, load
+from dccl.data.cache import LoadReport, load
 from dccl.data.log import EventLog
 from dccl.wire.errors import ConfigError, DataError
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from dccl.data.config import DataConfig
 from dccl.data.info import LogInfo, describe, print_info, run_info
-from dccl.data.loading import load
+from dccl.data.cache import load
 
 
 @pytest.fixture

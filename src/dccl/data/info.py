@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dccl.data.config import DataConfig
-from dccl.data.loading import LoadReport, load
+from dccl.data.cache import LoadReport, load
 from dccl.data.log import EventLog
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
@@ -89,10 +89,8 @@ def print_info(info: LogInfo, console: Console) -> None:
     for who, figures in (("user", info.events_per_user), ("item", info.events_per_item)):
         quantiles.add_row(f"per {who}", *(f"{figure:,.6g}" for figure in figures.values()))
     console.print(quantiles)
-    for row in info.report.examples:
-        console.print(f"bad row: {row.file} line {row.line}: {row.reason}", markup=False, highlight=False)
-    for note in info.report.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+    for line in info.report.lines():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _rows(info: LogInfo) -> list[tuple[str, str]]:

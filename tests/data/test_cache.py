@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import dccl.data.encoding
 from dccl.data.assembly import ordered_ids
 from dccl.data.config import DataConfig
-from dccl.data.loading import LoadReport, cache_folder, load
+from dccl.data.cache import LoadReport, cache_folder, load
 from dccl.data.log import EventLog
 from dccl.data.storage import verify_log
 from dccl.wire.errors import ConfigError, DataError
@@ -106,6 +106,15 @@ def test_few_bad_rows_are_left_out_counted_and_named_by_line(tmp_path: Path) -> 
     ]
     assert report.bad["the time is not a number"] == 2
     assert (log.num_events, report.num_bad, report.rows) == (993, 7, 1000)
+
+
+def test_a_report_says_in_sentences_what_was_left_out(tmp_path: Path) -> None:
+    rows = [*many_rows(), "1,2", "99,3,5"]
+    assert read(table(tmp_path, rows), min_user_events=2)[1].lines() == [
+        "1 of 1,002 rows are bad: no time",
+        "bad row: log.csv line 1002: no time",
+        "1 rows are left out: user with fewer than 2 events",
+    ]
 
 
 def test_only_twenty_bad_rows_are_shown_but_all_are_counted(tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
         """Number of bad rows."""
         return sum(self.bad.values())
 
+    def lines(self) -> list[str]:
+        """Say in sentences what a reader must know: bad rows with their lines, filtered rows, notes."""
+        lines = [f"{number:,} of {self.rows:,} rows are bad: {reason}" for reason, number in self.bad.items()]
+        lines += [f"bad row: {row.file} line {row.line}: {row.reason}" for row in self.examples]
+        lines += [f"{number:,} rows are left out: {reason}" for reason, number in self.filtered.items()]
+        return [*lines, *(f"note: {note}" for note in self.notes)]
+
 
 def load(config: DataConfig) -> tuple[EventLog, LoadReport]:
     """Load a log; its arrays are memory-mapped when the cache is on.
