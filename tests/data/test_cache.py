@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import dccl.data.encoding
 from dccl.data.assembly import ordered_ids
-from dccl.data.config import DataConfig
 from dccl.data.cache import LoadReport, cache_folder, load
+from dccl.data.config import DataConfig
 from dccl.data.log import EventLog
 from dccl.data.storage import verify_log
 from dccl.wire.errors import ConfigError, DataError

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from dccl.data.cache import LoadReport, load
 from dccl.data.config import DataConfig
 from dccl.data.formats import recognise
-from dccl.data.cache import LoadReport, load
 from dccl.data.log import EventLog
 from dccl.wire.errors import ConfigError, DataError
 
@@ -379,6 +379,31 @@ def test_a_gzip_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:
     (tmp_path / "log.csv.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="cannot read"):
         read(tmp_path / "log.csv.gz")
+
+
+def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "log.parquet").write_bytes(b"PAR1 and nothing more")
+    with pytest.raises(DataError, match=r"cannot read .*log\.parquet as table"):
+        read(tmp_path)
+
+
+def test_a_damaged_table_beside_the_log_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, {"set.inter": RECBOLE["set.inter"]})
+    (path / "set.user.gz").write_bytes(gzip.compress(RECBOLE["set.user"].encode())[:-9])
+    with pytest.raises(DataError, match=r"cannot read .*set\.user\.gz"):
+        read(path)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="two columns of the same name"):
+        read(write(tmp_path, {"log.csv": "user_id,item_id,timestamp,timestamp\nu,a,1,2\n"}))
+
+
+def test_columns_named_like_our_own_and_a_byte_order_mark_do_no_harm(tmp_path: Path) -> None:
+    text = "\ufeffuser_id,item_id,timestamp,line,extra,file\nu,a,2,1,2,3\nu,b,1,x,,y\n"
+    log, report = read(write(tmp_path, {"log.csv": text}))
+    assert histories(log) == {"u": ["b", "a"]}
+    assert report.num_bad == 0
 
 
 def test_a_text_of_no_known_format_is_refused_with_its_first_line(tmp_path: Path) -> None:

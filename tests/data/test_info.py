@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from dccl.data.cache import load
 from dccl.data.config import DataConfig
 from dccl.data.info import LogInfo, describe, print_info, run_info
-from dccl.data.cache import load
 
 
 @pytest.fixture

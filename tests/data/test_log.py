@@ -63,6 +63,24 @@ def test_saving_again_replaces_the_log_and_leaves_nothing_else(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
+def test_a_folder_that_another_process_put_there_meanwhile_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, raced = Path.replace, []
+
+    def replace_after_a_rival(path: Path, target: Path) -> Path:
+        if path.suffix == ".part" and path.is_dir() and not raced:
+            raced.append(path)
+            save_log(dataclasses.replace(small_log(), name="rival"), tmp_path / "log")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace_after_a_rival)
+    save_log(small_log(), tmp_path / "log")
+    assert raced
+    assert load_log(tmp_path / "log").name == "small"
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
 def test_a_full_disk_leaves_the_old_log_untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_log(small_log(), tmp_path / "log")
 

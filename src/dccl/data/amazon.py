@@ -38,7 +38,7 @@ def read_amazon(path: Path, config: DataConfig) -> RawLog:
         format="amazon",
         name=re.sub(r"\.(csv|json|jsonl)(\.gz)?$", "", path.name),
         files=(path,),
-        events=events.with_columns(pl.lit(0, dtype=pl.UInt8).alias("file")),
+        events=events.with_columns(pl.lit(0, dtype=pl.UInt8).alias("_file")),
         has_times=True,
     )
 
@@ -79,7 +79,7 @@ def _read_json(path: Path, config: DataConfig, first: str) -> pl.LazyFrame:
     text = pl.col("text")
     is_object = text.str.starts_with("{") & text.str.strip_chars_end().str.ends_with("}")
     return scan_lines(path, header=False).select(
-        "line",
+        "_line",
         *(text.str.json_path_match(f"$.{key}").alias(role) for role, key in chosen.items()),
         fault=pl.when(text.is_not_null() & ~is_object).then(pl.lit("not a whole JSON object")),
     )

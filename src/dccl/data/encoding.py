@@ -60,8 +60,8 @@ def encode_rows(raw: RawLog, config: DataConfig) -> tuple[EncodedRows, Counts]:
     has = set(frame.collect_schema().names())
     names = {"user": _categories(), "item": _categories(), "category": _categories()}
     frame = frame.select(
-        "file",
-        "line",
+        "_file",
+        "_line",
         "reason",
         "filtered",
         *(
@@ -106,13 +106,13 @@ def _collect(frame: pl.LazyFrame, raw: RawLog) -> tuple[dict[str, list[npt.NDArr
     return parts, counts
 
 
-_VERDICT = ("file", "line", "reason", "filtered")
+_VERDICT = ("_file", "_line", "reason", "filtered")
 _NO_CATEGORY = 2**32 - 1
 
 
 def _count(batch: pl.DataFrame, raw: RawLog, counts: Counts) -> None:
     counts.rows += len(batch)
-    bad = batch.filter(pl.col("reason").is_not_null()).select("file", "line", "reason")
+    bad = batch.filter(pl.col("reason").is_not_null()).select("_file", "_line", "reason")
     counts.bad.update(bad["reason"].to_list())
     shown = bad.head(NUM_EXAMPLES - len(counts.examples)).rows()
     counts.examples.extend(BadRow(raw.files[file].name, line, reason) for file, line, reason in shown)

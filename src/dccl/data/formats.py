@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
+
 from dccl.data import grouplens
 from dccl.data.amazon import item_comes_first, read_amazon
 from dccl.data.config import DataConfig
@@ -53,7 +55,12 @@ def open_log(config: DataConfig) -> RawLog:
         )
     if format_ not in readers:
         raise ConfigError(f"data.format is {format_!r}, expected auto or one of {known}")
-    return readers[format_]()
+    try:
+        return readers[format_]()
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"cannot read {paths[0]} as {format_}: {error}. Check that the file is whole"
+        ) from error
 
 
 def recognise(path: Path) -> str | None:
@@ -91,7 +98,8 @@ def _is_amazon(path: Path, first: str, lines: list[str]) -> bool:
 
 
 def _is_sequences(path: Path, first: str, lines: list[str]) -> bool:
-    return all(re.fullmatch(r"\S+( \S+)*", line) for line in lines if line) and " " in first
+    # Ids that are words are read with data.format=sequences; any prose would pass for them otherwise.
+    return all(re.fullmatch(r"\d+( \d+)*", line.rstrip()) for line in lines if line) and " " in first
 
 
 def _is_table(path: Path, first: str, lines: list[str]) -> bool:

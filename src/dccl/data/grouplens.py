@@ -37,7 +37,7 @@ def read_grouplens(path: Path, config: DataConfig, users: Path | None, items: Pa
         )
     used = [name for name in fields if name != "time" or config.time != "line"]
     events = scan_fields(path, fields, separator).select(
-        pl.lit(0, dtype=pl.UInt8).alias("file"), "line", "extra", *used
+        pl.lit(0, dtype=pl.UInt8).alias("_file"), "_line", "_extra", *used
     )
     return RawLog(
         format="grouplens",

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from dccl.data.config import DataConfig
 from dccl.data.cache import LoadReport, load
+from dccl.data.config import DataConfig
 from dccl.data.log import EventLog
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)

@@ -38,9 +38,9 @@ def read_recbole(inter: Path, config: DataConfig, users: Path | None, items: Pat
         if column is not None
     }
     events = scan_fields(inter, columns, "\t", header=True).select(
-        pl.lit(0, dtype=pl.UInt8).alias("file"),
-        "line",
-        "extra",
+        pl.lit(0, dtype=pl.UInt8).alias("_file"),
+        "_line",
+        "_extra",
         *(pl.col(column).alias(name) for name, column in chosen.items()),
     )
     return RawLog(

@@ -34,10 +34,10 @@ class RawLog:
     format: str
     name: str
     files: tuple[Path, ...]
-    """The files that hold events; a row's `file` is an index into them."""
+    """The files that hold events; a row's `_file` is an index into them."""
     events: pl.LazyFrame
-    """Columns `file`, `line`, `user`, `item`; and where the format has them `time`, `rating`, `category`,
-    `behaviour` (strings or numbers), `extra` (not null: the line has too many fields), `fault` (the
+    """Columns `_file`, `_line`, `user`, `item`; and where the format has them `time`, `rating`, `category`,
+    `behaviour` (strings or numbers), `_extra` (not null: the line has too many fields), `fault` (the
     reader's own verdict)."""
     has_times: bool
     """False: `time` is an order, or there is none and the order of the lines counts."""
@@ -69,8 +69,8 @@ def _faults(raw: RawLog, columns: list[str]) -> list[tuple[pl.Expr, pl.Expr]]:
     faults: list[tuple[pl.Expr, pl.Expr]] = []
     if "fault" in columns:
         faults.append((pl.col("fault").is_not_null(), pl.col("fault")))
-    if "extra" in columns:
-        faults.append((pl.col("extra").is_not_null(), pl.lit("too many fields")))
+    if "_extra" in columns:
+        faults.append((pl.col("_extra").is_not_null(), pl.lit("too many fields")))
     needed = [name for name in ("user", "item", "time", "rating") if name in columns]
     blank = pl.all_horizontal(_missing(name) for name in needed)
     faults.append((blank, pl.lit("blank line")))

@@ -21,10 +21,10 @@ def read_sequences(path: Path, config: DataConfig, attributes: Path | None) -> R
     words = pl.col("text").str.strip_chars_end(" ").str.split(" ")
     events = (
         scan_lines(path)
-        .select("line", user=words.list.first(), items=words.list.slice(1))
+        .select("_line", user=words.list.first(), items=words.list.slice(1))
         .with_columns(fault=pl.when(pl.col("items").list.len() == 0).then(pl.lit("a user without items")))
         .explode("items", empty_as_null=True, keep_nulls=True)
-        .select(pl.lit(0, dtype=pl.UInt8).alias("file"), "line", "user", item="items", fault="fault")
+        .select(pl.lit(0, dtype=pl.UInt8).alias("_file"), "_line", "user", item="items", fault="fault")
     )
     return RawLog(
         format="sequences",
@@ -40,7 +40,7 @@ def _read_attributes(path: Path) -> SideTable:
     try:
         with open_bytes(path) as file:
             table = msgspec.json.decode(file.read(), type=dict[str, list[int | str]])
-    except msgspec.DecodeError as error:
+    except (OSError, EOFError, msgspec.DecodeError) as error:
         raise DataError(
             f"{path} is not a table of attributes ({{'item': [1, 2], …}}): {error}. Move it away if it is "
             "not wanted"

@@ -5,6 +5,7 @@ The folder holds `log.json` (names, sizes, checksum) and one `.npy` file per arr
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -23,6 +24,7 @@ from dccl.wire.files import read_json, write_json
 
 FORMAT = "dccl-log/1"
 HEADER = "log.json"
+_ATTEMPTS = 5
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,9 +131,15 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 def _replace_folder(new: Path, folder: Path) -> None:
     # A folder cannot be renamed over a full one, so the old one steps aside first.
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent) as aside:
-        if folder.exists():
-            folder.replace(Path(aside) / "old")
-        new.replace(folder)
+        for attempt in range(_ATTEMPTS):
+            with contextlib.suppress(FileNotFoundError):
+                folder.replace(Path(aside) / str(attempt))
+            try:
+                new.replace(folder)
+                break
+            except OSError as error:  # another process put its folder there in between
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt == _ATTEMPTS - 1:
+                    raise
 
 
 def _write_array(path: Path, array: npt.NDArray[np.generic]) -> None:

@@ -51,9 +51,11 @@ def read_tables(paths: Sequence[Path], config: DataConfig, items: Path | None = 
             f"the tables {', '.join(path.name for path in paths)} have different columns: {names}"
         )
     chosen = choose_columns(names[0], config, paths[0])
-    extra = ["extra"] if "extra" in frames[0].collect_schema().names() else []
+    extra = ["_extra"] if "_extra" in frames[0].collect_schema().names() else []
     parts = [
-        frame.select(pl.lit(index, dtype=pl.UInt8).alias("file"), "line", *extra, *_as_events(frame, chosen))
+        frame.select(
+            pl.lit(index, dtype=pl.UInt8).alias("_file"), "_line", *extra, *_as_events(frame, chosen)
+        )
         for index, frame in enumerate(frames)
     ]
     path = paths[0].resolve()
@@ -104,16 +106,19 @@ def has_header(line: str, separator: str) -> bool:
 
 
 def is_parquet(path: Path) -> bool:
-    """Tell by the first bytes."""
-    with path.open("rb") as file:
-        return file.read(4) == b"PAR1"
+    """Tell by the first bytes; what cannot be read is not Parquet, and is reported when it is read as text."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError:
+        return False
 
 
 def _scan(path: Path, config: DataConfig) -> tuple[pl.LazyFrame, tuple[str, ...]]:
     if is_parquet(path):
         frame = pl.scan_parquet(path, glob=False)
         names = tuple(frame.collect_schema().names())
-        return frame.with_row_index("line", offset=1), names
+        return frame.with_row_index("_line", offset=1), names
     first = first_lines(path, 1)[0]
     separator = config.separator or told_separator(first)
     if len(separator.encode()) != 1:

@@ -29,7 +29,7 @@ def read_taobao(path: Path, config: DataConfig) -> RawLog:
         format="taobao",
         name=path.name.removesuffix(".gz").removesuffix(".csv"),
         files=(path,),
-        events=scan_fields(path, fields, ",").with_columns(pl.lit(0, dtype=pl.UInt8).alias("file")),
+        events=scan_fields(path, fields, ",").with_columns(pl.lit(0, dtype=pl.UInt8).alias("_file")),
         has_times=True,
         known_behaviours=BEHAVIOURS,
         window=WINDOW,

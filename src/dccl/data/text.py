@@ -5,6 +5,7 @@ Every line becomes a row with its line number, however many fields it has, so th
 
 import csv
 import gzip
+import zlib
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,8 @@ from dccl.wire.errors import DataError
 
 _NOT_IN_TEXT = "\x01"
 """A separator that no text file holds: a whole line is one field."""
+_DAMAGES = (OSError, EOFError, zlib.error)
+"""What reading a file that is cut, changed or not ours to read can raise."""
 
 
 def scan_fields(
@@ -23,22 +26,24 @@ def scan_fields(
 ) -> pl.LazyFrame:
     """Split lines into the named columns of strings.
 
-    Columns of the result: `line` (from 1, the header counts), `columns` (null where the line ends early or
-    the field is empty), and `extra`, which holds something only if the line has more fields than names.
+    Columns of the result: `_line` (from 1, the header counts), `columns` (null where the line ends early or
+    the field is empty), and `_extra`, which holds something only if the line has more fields than names.
     """
+    if len(set(columns)) < len(columns):
+        raise DataError(f"{path} has two columns of the same name: {', '.join(columns)}. Rename one of them")
     if len(separator) > 1:
         return _split_lines(scan_lines(path, header=header), columns, separator)
     lines = pl.scan_csv(
         path,
         has_header=False,
         skip_lines=int(header),
-        schema=dict.fromkeys([*columns, "extra"], pl.String),
+        schema=dict.fromkeys([*columns, "_extra"], pl.String),
         separator=separator,
         quote_char='"' if quotes else None,
         encoding="utf8-lossy",
         missing_columns="insert",
         truncate_ragged_lines=True,
-        row_index_name="line",
+        row_index_name="_line",
         row_index_offset=1 + header,
         glob=False,
     )
@@ -47,7 +52,7 @@ def scan_fields(
 
 
 def scan_lines(path: Path, *, header: bool = False) -> pl.LazyFrame:
-    """Whole lines: columns `line` (from 1) and `text` (null if blank)."""
+    """Whole lines: columns `_line` (from 1) and `text` (null if blank)."""
     lines = pl.scan_csv(
         path,
         has_header=False,
@@ -56,7 +61,7 @@ def scan_lines(path: Path, *, header: bool = False) -> pl.LazyFrame:
         separator=_NOT_IN_TEXT,
         quote_char=None,
         encoding="utf8-lossy",
-        row_index_name="line",
+        row_index_name="_line",
         row_index_offset=1 + header,
         glob=False,
     )
@@ -71,13 +76,16 @@ def first_lines(path: Path, count: int = 20) -> list[str]:
     """
     try:
         with open_bytes(path) as file:
-            lines = [line.decode("utf-8", "replace").rstrip("\r\n") for line in islice(file, count)]
+            lines = [
+                line.decode("utf-8", "replace").rstrip("\r\n").removeprefix("\ufeff")
+                for line in islice(file, count)
+            ]
     except FileNotFoundError as error:
         raise DataError(
             f"{path} does not exist. Check the path; `dccl data get NAME` downloads public sets"
         ) from error
-    except (OSError, EOFError) as error:
-        raise DataError(f"cannot read {path}: {error}. Check that the file is whole") from error
+    except _DAMAGES as error:
+        raise _unreadable(path, error) from error
     if not lines:
         raise DataError(f"{path} is empty: expected a log of events")
     if any("\x00" in line for line in lines):
@@ -93,13 +101,12 @@ def read_table(path: Path, separator: str, columns: Sequence[str] | None = None)
 
     Short lines are filled up with nulls and long ones cut: such a table only adds features.
     """
-    with open_bytes(path) as file:
-        text = _decoded(file.read())
-    lines = text.splitlines()
-    if len(separator) > 1 or separator == "|":
-        rows = [line.split(separator) for line in lines]
-    else:
-        rows = list(csv.reader(lines, delimiter=separator, quotechar='"' if separator == "," else None))
+    try:
+        with open_bytes(path) as file:
+            lines = _decoded(file.read()).splitlines()
+        rows = _split_rows(lines, separator)
+    except (*_DAMAGES, csv.Error) as error:
+        raise _unreadable(path, error) from error
     names = list(columns) if columns else rows.pop(0) if rows else []
     padded = ([*row, *[None] * len(names)][: len(names)] for row in rows if row)
     return pl.DataFrame(list(padded), schema=dict.fromkeys(names, pl.String), orient="row")
@@ -113,12 +120,22 @@ def open_bytes(path: Path) -> BinaryIO | gzip.GzipFile:
 
 
 def _split_lines(lines: pl.LazyFrame, columns: Sequence[str], separator: str) -> pl.LazyFrame:
-    parts = pl.col("text").str.split_exact(separator, len(columns)).struct.rename_fields([*columns, "extra"])
-    return lines.select("line", parts.alias("parts")).unnest("parts")
+    parts = pl.col("text").str.split_exact(separator, len(columns)).struct.rename_fields([*columns, "_extra"])
+    return lines.select("_line", parts.alias("parts")).unnest("parts")
+
+
+def _split_rows(lines: list[str], separator: str) -> list[list[str]]:
+    if separator == ",":
+        return list(csv.reader(lines))
+    return [line.split(separator) for line in lines]
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"cannot read {path}: {error}. Check that the file is whole and may be read")
 
 
 def _decoded(content: bytes) -> str:
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")  # the GroupLens films
