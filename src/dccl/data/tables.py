@@ -51,11 +51,8 @@ def read_tables(paths: Sequence[Path], config: DataConfig, items: Path | None = 
             f"the tables {', '.join(path.name for path in paths)} have different columns: {names}"
         )
     chosen = choose_columns(names[0], config, paths[0])
-    extra = ["_extra"] if "_extra" in frames[0].collect_schema().names() else []
     parts = [
-        frame.select(
-            pl.lit(index, dtype=pl.UInt8).alias("_file"), "_line", *extra, *_as_events(frame, chosen)
-        )
+        frame.select(pl.lit(index, dtype=pl.UInt8).alias("_file"), *_as_events(frame, chosen))
         for index, frame in enumerate(frames)
     ]
     path = paths[0].resolve()
@@ -106,7 +103,7 @@ def has_header(line: str, separator: str) -> bool:
 
 
 def is_parquet(path: Path) -> bool:
-    """Tell by the first bytes; what cannot be read is not Parquet, and is reported when it is read as text."""
+    """Tell by the first bytes; an unreadable file is reported when it is read as text."""
     try:
         with path.open("rb") as file:
             return file.read(4) == b"PAR1"
@@ -130,7 +127,8 @@ def _scan(path: Path, config: DataConfig) -> tuple[pl.LazyFrame, tuple[str, ...]
 
 
 def _as_events(frame: pl.LazyFrame, chosen: dict[str, str]) -> list[pl.Expr]:
-    return [
+    ours = [pl.col(name) for name in ("_line", "_extra") if name in frame.collect_schema()]
+    return ours + [
         (_as_seconds(frame, name) if role == "time" else pl.col(name)).alias(role)
         for role, name in chosen.items()
     ]

@@ -76,24 +76,21 @@ def first_lines(path: Path, count: int = 20) -> list[str]:
     """
     try:
         with open_bytes(path) as file:
-            lines = [
-                line.decode("utf-8", "replace").rstrip("\r\n").removeprefix("\ufeff")
-                for line in islice(file, count)
-            ]
+            lines = [line.decode("utf-8", "replace").rstrip("\r\n") for line in islice(file, count)]
     except FileNotFoundError as error:
         raise DataError(
             f"{path} does not exist. Check the path; `dccl data get NAME` downloads public sets"
         ) from error
     except _DAMAGES as error:
         raise _unreadable(path, error) from error
-    if not lines:
+    if not any(lines):
         raise DataError(f"{path} is empty: expected a log of events")
     if any("\x00" in line for line in lines):
         raise DataError(
             f"{path} is not a text file (it holds zero bytes). Unpack it first if it is an archive; "
             "gzip'd text and Parquet are read as they are"
         )
-    return lines
+    return [lines[0].removeprefix("\ufeff"), *lines[1:]]
 
 
 def read_table(path: Path, separator: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
