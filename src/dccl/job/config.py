@@ -19,6 +19,16 @@ from dccl.train.distil import DistilConfig
 from dccl.wire.errors import ConfigError
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which only true and false are booleans: `fit.compile=off` is the word `off`."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 class EvaluationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How models are measured."""
 
@@ -75,7 +85,7 @@ def load_config(file: Path | None, changes: Sequence[str], data: Path | None = N
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(file.read_text())
+        tree = yaml.load(file.read_text(), _Loader)  # noqa: S506  (a SafeLoader)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {file}: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -99,7 +109,7 @@ def _apply(tree: dict[str, Any], change: str) -> None:
     *sections, last = key.strip().split(".")
     for name in sections:
         tree = _section(tree, name)
-    tree[last] = yaml.safe_load(value)
+    tree[last] = yaml.load(value, _Loader)  # noqa: S506  (a SafeLoader)
 
 
 def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], where: str) -> None:
