@@ -70,8 +70,8 @@ class Ranker:
             torch.from_numpy(self.log.profiles[users].astype(np.int64)),
         )
         with torch.inference_mode():
-            patch = self.patches and self.patches.basis.patch(
-                self.patches.surrogates[torch.from_numpy(users)]
-            )
+            patch = None
+            if self.patches is not None:
+                patch = self.patches.basis.patch(self.patches.surrogates[torch.from_numpy(users)])
             logits: Floats = self.backbone(self.backbone.look_up(codes), patch)[:, 0].numpy()
         return logits

@@ -24,7 +24,9 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -85,7 +87,7 @@ def load_config(file: Path | None, changes: Sequence[str], data: Path | None = N
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        tree = yaml.load(file.read_text(), _Loader)  # noqa: S506  (a SafeLoader)
+        tree = yaml.load(file.read_text(), _Loader)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {file}: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -109,7 +111,7 @@ def _apply(tree: dict[str, Any], change: str) -> None:
     *sections, last = key.strip().split(".")
     for name in sections:
         tree = _section(tree, name)
-    tree[last] = yaml.load(value, _Loader)  # noqa: S506  (a SafeLoader)
+    tree[last] = yaml.load(value, _Loader)
 
 
 def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], where: str) -> None:

@@ -19,7 +19,7 @@ from dccl.job.record import run_record
 from dccl.job.simulation import Seed, Stage
 from dccl.job.workspace import Workspace, open_workspace
 from dccl.method.lifecycle import lifecycle
-from dccl.report import write_report
+from dccl.report.page import write_report
 from dccl.train.loop import Progress, silent
 from dccl.train.release import blueprint, save_release
 from dccl.wire.files import write_json
@@ -46,9 +46,7 @@ def run(
     seeds = []
     for number in range(config.first_seed, config.first_seed + config.seeds):
         seed = Seed(stage, number)
-        release = lifecycle(
-            seed, seed, config.rounds, seed, lambda step, number=number: told(f"seed {number}: {step}")
-        )
+        release = lifecycle(seed, seed, config.rounds, seed, _with_seed(told, number))
         save_release(workspace.folder / f"seed-{number}" / "release", release, stage.plan)
         seeds.append(seed)
     told("report")
@@ -56,6 +54,10 @@ def run(
     write_json(workspace.metrics, record)
     write_report(record, describe_environment(), workspace.report)
     return record
+
+
+def _with_seed(told: Told, number: int) -> Told:
+    return lambda step: told(f"seed {number}: {step}")
 
 
 def _log(config: RunConfig, told: Told) -> EventLog:

@@ -1,4 +1,4 @@
-"""The auxiliary encoder U: from a device's surrogate and its user's profile to the surrogate that the basis learns on."""
+"""The auxiliary encoder U: from a device's surrogate and its user's profile to the one that the basis learns on."""
 
 import torch
 from torch import Tensor, nn

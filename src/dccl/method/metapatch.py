@@ -122,7 +122,7 @@ def patch_size(width: int, rank: int) -> int:
 def shaped(theta: Tensor, width: int, rank: int) -> PatchWeights:
     """Cut θ_l (B, P) into the four parts of a patch."""
     # One split: its backward is one concatenation, where slices would each scatter into zeros.
-    down, down_bias, up, up_bias = theta.split([width * rank, rank, rank * width, width], dim=-1)
+    down, down_bias, up, up_bias = torch.split(theta, [width * rank, rank, rank * width, width], dim=-1)
     rows = theta.shape[0]
     return PatchWeights(
         down.reshape(rows, width, rank),

@@ -136,7 +136,8 @@ class DotAttention(nn.Module):
         # -1e4 and not -inf: a query that sees nothing must give zeros, not NaN, in every engine.
         weights = F.softmax(scores.masked_fill(~allowed, -1e4), dim=-1)
         pooled = (weights.flatten(1, 2) @ self.value(history)).view(rows, queries, candidates, width)
-        return pooled * visible.any(-1)[:, :, None, None]
+        seen: Tensor = pooled * visible.any(-1)[:, :, None, None]
+        return seen
 
 
 class MlpAttention(nn.Module):
@@ -172,5 +173,5 @@ class MlpAttention(nn.Module):
             scores = scores + bias[:, :, None, :]
         count = visible.sum(-1, keepdim=True).clamp(min=1)[:, :, None, :]
         weights = torch.sigmoid(scores) * visible[:, :, None, :] / count.sqrt()
-        pooled = weights.flatten(1, 2) @ self.value(history)
+        pooled: Tensor = weights.flatten(1, 2) @ self.value(history)
         return pooled.view(rows, queries, candidates, width)

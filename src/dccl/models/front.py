@@ -55,7 +55,8 @@ class Front(nn.Module):
         """The item table (num_items + 1, D) that a device is served; row 0 is padding."""
         if self.category_rows is None:
             return self.items.weight
-        return self.items.weight + self.category_rows(self.categories)
+        rows: Tensor = self.items.weight + self.category_rows(self.categories)
+        return rows
 
     def forward(self, codes: Codes) -> Inputs:
         """Gather the rows that `codes` name."""

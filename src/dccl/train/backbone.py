@@ -54,11 +54,16 @@ def backbone_task(
     batches_in_all = config.loop.epochs * -(-len(windows) // config.batch_size)
     forward = _compiled(backbone) if _should_compile(config, batches_in_all) else backbone
 
-    def batches(rng: np.random.Generator) -> Iterator[Callable[[], Tensor]]:
-        for rows in shuffled(windows, config.batch_size, rng):
-            yield lambda batch=source.batch(windows[rows], rng): _loss(backbone, forward, batch)
+    def loss(batch: TrainBatch) -> Tensor:
+        losses = pointwise_cross_entropy(forward(backbone.look_up(batch.codes)), batch.labels)  # type: ignore[operator]
+        # One mean over the batch's events, not a mean of users' means: an event weighs the same for all users.
+        return weighted_mean(losses[None], batch.weights[None])[0]
 
-    return Task("backbone", backbone, batches, validate)
+    def batches(rng: np.random.Generator) -> Iterator[TrainBatch]:
+        for rows in shuffled(windows, config.batch_size, rng):
+            yield source.batch(windows[rows], rng)
+
+    return Task("backbone", backbone, batches, loss, validate)
 
 
 def fit_backbone(
@@ -77,13 +82,6 @@ def fit_backbone(
     """
     task = backbone_task(backbone, source, config, validate)
     return fit(task, config.loop, seed, stopover, progress)
-
-
-def _loss(backbone: nn.Module, forward: Callable[..., Tensor], batch: TrainBatch) -> Tensor:
-    logits = forward(backbone.look_up(batch.codes))  # type: ignore[operator]
-    losses = pointwise_cross_entropy(logits, batch.labels)
-    # One mean over the batch's events, not a mean of users' means: an event weighs the same for all users.
-    return weighted_mean(losses[None], batch.weights[None])[0]
 
 
 def _should_compile(config: BackboneFitConfig, batches_in_all: int) -> bool:

@@ -13,7 +13,7 @@ from dccl.data.windows import all_windows
 from dccl.method.losses import pointwise_cross_entropy, weighted_mean
 from dccl.method.metapatch import Basis, personalise
 from dccl.models.contract import Backbone, Features
-from dccl.train.batches import BatchSource, TrainBatch, in_order, shuffled
+from dccl.train.batches import BatchSource, TrainBatch, shuffled
 from dccl.train.loop import LoopConfig, Task
 
 
@@ -93,14 +93,17 @@ def basis_task(
         return _joint_task(backbone, basis, source, config, validate)
     users = np.arange(source.log.num_users)
 
-    def batches(rng: np.random.Generator) -> Iterator[Callable[[], Tensor]]:
+    def batches(rng: np.random.Generator) -> Iterator[TrainBatch]:
         windows = random_windows(
             source.log, users, source.history_length, config.local_events, config.fewest_events, rng
         )
         for rows in shuffled(windows, config.batch_size, rng):
-            yield lambda batch=source.batch(windows[rows], rng): meta_loss(backbone, basis, batch, config)
+            yield source.batch(windows[rows], rng)
 
-    return Task("basis", basis, batches, validate)
+    def loss(batch: TrainBatch) -> Tensor:
+        return meta_loss(backbone, basis, batch, config)
+
+    return Task("basis", basis, batches, loss, validate)
 
 
 def meta_loss(backbone: nn.Module, basis: Basis, batch: TrainBatch, config: BasisConfig) -> Tensor:
@@ -138,8 +141,8 @@ def _joint_task(
         )
         return weighted_mean(losses[None], batch.weights[None])[0]
 
-    def batches(rng: np.random.Generator) -> Iterator[Callable[[], Tensor]]:
+    def batches(rng: np.random.Generator) -> Iterator[TrainBatch]:
         for rows in shuffled(windows, config.batch_size, rng):
-            yield lambda batch=source.batch(windows[rows], rng): loss(batch)
+            yield source.batch(windows[rows], rng)
 
-    return Task("basis", joint, batches, validate)
+    return Task("basis", joint, batches, loss, validate)

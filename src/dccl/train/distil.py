@@ -74,11 +74,11 @@ def backbone_distil_task(
             logits[None], taught[None], batch.labels[None], batch.weights[None], config.beta
         )[0]
 
-    def batches(rng: np.random.Generator) -> Iterator[Callable[[], Tensor]]:
+    def batches(rng: np.random.Generator) -> Iterator[TrainBatch]:
         for rows in shuffled(windows, batch_size, rng):
-            yield lambda batch=source.batch(windows[rows], rng): loss(batch)
+            yield source.batch(windows[rows], rng)
 
-    return Task("distil backbone", backbone, batches, validate)
+    return Task("distil backbone", backbone, batches, loss, validate)
 
 
 class BasisAndEncoder(nn.Module):
@@ -118,7 +118,7 @@ def basis_distil_task(
 
     users = np.arange(source.log.num_users)
 
-    def batches(rng: np.random.Generator) -> Iterator[Callable[[], Tensor]]:
+    def batches(rng: np.random.Generator) -> Iterator[TrainBatch]:
         windows = random_windows(
             source.log,
             users,
@@ -128,6 +128,6 @@ def basis_distil_task(
             rng,
         )
         for rows in shuffled(windows, basis_config.batch_size, rng):
-            yield lambda batch=source.batch(windows[rows], rng): loss(batch)
+            yield source.batch(windows[rows], rng)
 
-    return Task("distil basis", learning, batches, validate)
+    return Task("distil basis", learning, batches, loss, validate)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dccl.train.batches import TrainBatch
 from dccl.train.checkpoint import (
     load_checkpoint,
     optimiser_tensors,
@@ -55,8 +56,10 @@ class Task:
     name: str
     module: nn.Module
     """Holds the parameters that learn, and whatever must be saved with them."""
-    batches: Callable[[np.random.Generator], Iterator[Callable[[], Tensor]]]
-    """One epoch: each item computes one batch's loss when called."""
+    batches: Callable[[np.random.Generator], Iterator[TrainBatch]]
+    """One epoch."""
+    loss: Callable[[TrainBatch], Tensor]
+    """Of one batch, a scalar."""
     validate: Callable[[], float]
     """Larger is better; called with the module in evaluation mode."""
 
@@ -124,8 +127,8 @@ def _epoch(
     with torch.random.fork_rng(devices=[]):
         # Dropout draws from torch's global generator; the fork gives the caller's back afterwards.
         torch.manual_seed(int(np.random.SeedSequence([seed, epoch, 1]).generate_state(1)[0]))
-        for compute in task.batches(np.random.default_rng([seed, epoch])):
-            loss = compute()
+        for batch in task.batches(np.random.default_rng([seed, epoch])):
+            loss = task.loss(batch)
             state.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(state.parameters, config.clip)

@@ -91,7 +91,7 @@ def save_release(folder: Path, release: Release, plan: Blueprint) -> None:
         "basis": release.basis,
         "encoder": release.encoder,
     }
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for name, module in modules.items():
         tensors |= prefixed(name, module.state_dict())
     save_checkpoint(folder / "release.safetensors", tensors, plan.data_checksum, {"version": release.version})
