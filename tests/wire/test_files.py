@@ -13,9 +13,14 @@ from dccl.wire.files import read_json, sha256_of, whole_file, write_bytes, write
 def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
     path = tmp_path / "state"
     write_bytes(path, b"old")
-    with pytest.raises(RuntimeError, match="crash"), whole_file(path) as file:
-        file.write(b"half of the n")
-        raise RuntimeError("crash")
+
+    def crash() -> None:
+        with whole_file(path) as file:
+            file.write(b"half of the n")
+            raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        crash()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
