@@ -3,6 +3,13 @@ from pathlib import Path
 
 import pytest
 
+_TINY_RUN = """
+world.num_users=60 world.num_items=100 world.num_categories=5 world.mean_events=8 history_length=10
+din.width=8 din.hidden=[16,8] fit.loop.epochs=2 fit.scored_events=10
+basis.surrogate_width=4 basis.rank=2 basis.local_events=16 basis.loop.epochs=1
+distil.backbone.epochs=1 distil.basis.epochs=1 evaluation.resamples=100 evaluation.num_negatives=20
+"""
+
 
 @pytest.fixture
 def shared_data() -> Path:
@@ -17,3 +24,20 @@ def shared_data() -> Path:
 def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test out of the user's cache folder."""
     monkeypatch.setenv("DCCL_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def tiny_run() -> list[str]:
+    """Changes of the configuration that make a whole run take a second."""
+    return _TINY_RUN.split()
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny_run: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished tiny run; copy it before changing anything in it."""
+    from dccl.job.config import load_config
+    from dccl.job.run import run
+
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    run(load_config(None, tiny_run), folder)
+    return folder
