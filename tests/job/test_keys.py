@@ -54,7 +54,10 @@ def test_a_section_can_be_read_by_itself_under_its_name() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("fit.loop.epoch=3", r"unknown configuration key 'fit\.loop\.epoch'; did you mean 'fit\.loop\.epochs'"),
+        (
+            "fit.loop.epoch=3",
+            r"unknown configuration key 'fit\.loop\.epoch'; did you mean 'fit\.loop\.epochs'",
+        ),
         ("basi.rank=3", r"unknown configuration key 'basi'; did you mean 'basis'"),
         ("rounds=many", r"rounds: expected int, got str.*`dccl config`"),
         ("rounds=true", r"rounds: expected int, got bool"),

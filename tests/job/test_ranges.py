@@ -45,7 +45,9 @@ def test_a_number_out_of_its_range_is_refused_by_name_with_the_range(change: str
     assert value.strip("[].").split(",")[-1].strip() in message
 
 
-@pytest.mark.parametrize("change", ["fit.loop.epochs=0", "din.dropout=0", "basis.rank=1", "guard.margin=-0.5"])
+@pytest.mark.parametrize(
+    "change", ["fit.loop.epochs=0", "din.dropout=0", "basis.rank=1", "guard.margin=-0.5"]
+)
 def test_the_end_of_a_range_is_part_of_it(change: str) -> None:
     load_config(None, [change])
 
