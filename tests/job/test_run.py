@@ -163,13 +163,13 @@ def _killed_again_and_again(folder: Path, first: int, changes: list[str]) -> int
 def test_a_run_killed_at_every_stage_ends_with_the_bits_of_one_that_was_not(
     tiny_run: list[str], tmp_path: Path
 ) -> None:
-    changes = [*tiny_run, "seeds=2", "rounds=2", "fit.loop.average=0.9"]
+    changes = [*tiny_run, "rounds=2", "fit.loop.average=0.9"]
     assert _killed_again_and_again(tmp_path / "whole", 100_000, changes) == 0
-    assert _killed_again_and_again(tmp_path / "killed", 3, changes) >= 8
+    assert _killed_again_and_again(tmp_path / "killed", 3, changes) >= 6
     assert _figures(tmp_path / "killed") == _figures(tmp_path / "whole")
     assert list((tmp_path / "killed").rglob("*.part")) == []
     for name in ("release.safetensors", "release.json"):
-        one, other = (tmp_path / which / "seed-1" / "release" / name for which in ("killed", "whole"))
+        one, other = (tmp_path / which / "seed-0" / "release" / name for which in ("killed", "whole"))
         assert one.read_bytes() == other.read_bytes()
 
 

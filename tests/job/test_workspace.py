@@ -121,7 +121,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(StorageError, match=r"Not a directory.*--out"):
+    with pytest.raises(StorageError, match=r"file is a file.*--out"):
         _begin(tmp_path / "file" / "run")
 
 
@@ -133,3 +133,12 @@ def test_state_of_another_run_is_not_loaded(tmp_path: Path) -> None:
         assert facts["fact"] == "kept"
         with pytest.raises(CheckpointError, match="made from other data or another configuration"):
             two.load(one.stage(0, "surrogates-1"))
+
+
+def test_a_folder_without_permission_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(StorageError, match=r"no permission in .*--out"):
+        check_folder(tmp_path / "run", CONFIG)
+    assert list(tmp_path.iterdir()) == []
