@@ -24,7 +24,15 @@ from rich.progress import (
 from rich.table import Table
 
 from dccl.report.headline import headline, interval
-from dccl.report.labels import duration, metric_label, model_label, points, ranking_label, signed_points
+from dccl.report.labels import (
+    count,
+    duration,
+    metric_label,
+    model_label,
+    points,
+    ranking_label,
+    signed_points,
+)
 from dccl.report.record import METRICS, Reading
 from dccl.wire.results import RunRecord
 
@@ -120,7 +128,7 @@ class Bars:
         self._progress.remove_task(self._task)
         self._task = None
         took = duration(perf_counter() - self._started)
-        counted = f"{self._epochs} {'devices' if self._what == 'devices' else 'epochs'}"
+        counted = count(self._epochs, "device" if self._what == "devices" else "epoch")
         name = "" if self._what == "devices" else f"{self._what}: "
         self._print("  " + ", ".join(part for part in (f"{name}{counted}", self._remark, took) if part))
         self._remark, self._epochs = "", 0
@@ -134,7 +142,7 @@ def show_results(record: RunRecord, report: Path, metrics: Path) -> None:
     console = Console()
     reading = Reading(record)
     ranking = reading.main_ranking
-    seeds = f"{len(record.seeds)} seed{'s' * (len(record.seeds) > 1)}"
+    seeds = count(len(record.seeds), "seed")
     table = Table(caption=f"(difference to {model_label(reading.baseline)}), its 95 % interval, verdict")
     table.title = f"{ranking_label(ranking)}, {seeds}"
     table.add_column("model", no_wrap=True)
