@@ -63,7 +63,9 @@ class Din(nn.Module):
         self.target_map = nn.Linear(width, width)
         self.history_map = nn.Linear(width, width)
         self.attention: DotAttention | MlpAttention = (
-            DotAttention(width, config.heads) if config.attention == "dot" else MlpAttention(width, config.attention_hidden)
+            DotAttention(width, config.heads)
+            if config.attention == "dot"
+            else MlpAttention(width, config.attention_hidden)
         )
         heads = config.heads if config.attention == "dot" else 1
         if width % heads:
