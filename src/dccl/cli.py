@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
 
-_EPILOG = "\n\n".join(
+_EPILOG = "\n".join(
     (
         "Exit codes:",
         "  0  done",

@@ -183,7 +183,7 @@ class _State:
             _assign(self.parameters, self._averaged)
         self._module.eval()
         with torch.no_grad():
-            value = self._validate()
+            value = float(self._validate())
         if not self.curve or value > max(point.validation for point in self.curve):
             self.best = {name: tensor.clone() for name, tensor in self._module.state_dict().items()}
         _assign(self.parameters, current)
