@@ -36,7 +36,7 @@ class BasisConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     prior_samples: float = 20.0
     """Counted into a device's mean loss as samples of loss 0: few events make small steps."""
     method: Literal["meta", "joint"] = "meta"
-    loop: LoopConfig = LoopConfig(epochs=8, patience=3, learning_rate=5e-3)
+    loop: LoopConfig = LoopConfig(epochs=8, patience=2, learning_rate=5e-3)
     batch_size: int = 32
     """Users per batch."""
     local_events: int = 64
@@ -45,7 +45,7 @@ class BasisConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Users with fewer events teach the basis nothing."""
     query_share: float = 0.25
     """Share of an episode's events that judge; the earlier ones adapt."""
-    num_negatives: int = 12
+    num_negatives: int = 4
     """Per local event; together they weigh as much as the backbone's."""
 
 
