@@ -51,7 +51,13 @@ def tiny_log() -> EventLog:
 
 @pytest.fixture(scope="session")
 def tiny_run() -> list[str]:
-    """Changes of the configuration that make a whole run take a second."""
+    """Changes of the configuration that make a whole run take a second, on one thread.
+
+    Runs so small gain nothing from more, and beside other processes they lose a minute waiting for their threads.
+    """
+    import torch
+
+    torch.set_num_threads(1)
     return _TINY_RUN.split()
 
 

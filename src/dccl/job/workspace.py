@@ -87,9 +87,11 @@ def check_folder(folder: Path, config: RunConfig) -> None:
 
     Raises:
         ConfigError: the folder holds something else, or a run with another configuration.
+        StorageError: it cannot be written or made.
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file, but a run needs a folder. {_ELSEWHERE}")
+    _refuse_unwritable(folder)
     if not _is_unused(folder):
         _check_configuration(folder, _marker(folder)["config"], _as_json(config))
 
@@ -114,6 +116,14 @@ def opened(folder: Path, config: RunConfig, data_checksum: str) -> Iterator[Work
         tree = _as_json(config)
         write_json(folder / "config.json", {"config": tree, "data_checksum": data_checksum})
         yield Workspace(folder, _digest(tree, data_checksum))
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise StorageError(f"cannot write into {folder}: {there} is a file. {_ELSEWHERE}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise StorageError(f"cannot write into {folder}: no permission in {there}. {_ELSEWHERE}")
 
 
 def _as_json(config: RunConfig) -> dict[str, Any]:
