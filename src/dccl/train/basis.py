@@ -36,7 +36,7 @@ class BasisConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     prior_samples: float = 20.0
     """Counted into a device's mean loss as samples of loss 0: few events make small steps."""
     method: Literal["meta", "joint"] = "meta"
-    loop: LoopConfig = LoopConfig(epochs=8, patience=2, learning_rate=5e-3)
+    loop: LoopConfig = LoopConfig(epochs=6, patience=2, learning_rate=5e-3)
     batch_size: int = 32
     """Users per batch."""
     local_events: int = 64

@@ -28,10 +28,10 @@ from dccl.wire.errors import DcclError
 class LoopConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long and how fast to train."""
 
-    epochs: int = 20
+    epochs: int = 12
     patience: int = 4
     """Stop after so many validations in a row without a better one."""
-    learning_rate: float = 5e-3
+    learning_rate: float = 7e-3
     decay: bool = True
     """Lower the learning rate to a tenth along a half cosine over `epochs`."""
     weight_decay: float = 0.0
