@@ -79,7 +79,7 @@ RANGES = {
     "BasisConfig": {
         **dict.fromkeys(("surrogate_width", "rank", "steps", "batch_size", "num_negatives"), _ONE),
         **dict.fromkeys(("local_events", "fewest_events"), _TWO),
-        **dict.fromkeys(("step_size", "bound"), _POSITIVE),
+        **dict.fromkeys(("first_step", "bound"), _POSITIVE),
         "prior_samples": _ZERO,
         "query_share": _INSIDE,
     },

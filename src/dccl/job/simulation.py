@@ -17,7 +17,7 @@ from dccl.job.workspace import Workspace
 from dccl.method.metapatch import Basis
 from dccl.models.din import Din
 from dccl.train.backbone import fit_backbone
-from dccl.train.basis import basis_task
+from dccl.train.basis import basis_task, calibrate
 from dccl.train.batches import BatchSource
 from dccl.train.distil import BasisAndEncoder, Teachers, backbone_distil_task, basis_distil_task
 from dccl.train.loop import Point, Progress, fit, silent
@@ -53,7 +53,12 @@ class Seed:
     def __post_init__(self) -> None:
         config = self.stage.config
         self._source = BatchSource(self.stage.train, config.history_length, config.fit.num_negatives)
-        self._local = BatchSource(self.stage.train, config.history_length, config.basis.num_negatives)
+        self._local = BatchSource(
+            self.stage.train,
+            config.history_length,
+            config.basis.num_negatives,
+            config.fit.num_negatives / config.basis.num_negatives,
+        )
         self._watch = Stopwatch(self.stage.workspace.folder / f"seed-{self.number}" / "seconds.json")
 
     @property
@@ -127,6 +132,7 @@ class Seed:
     # Steps
 
     def _fit_basis(self, release: Release) -> None:
+        calibrate(release.backbone, release.basis, self._local, self.stage.config.basis, self.number)
         task = basis_task(
             release.backbone,
             release.basis,

@@ -18,7 +18,8 @@ def save_arrays(
     path: Path, arrays: Mapping[str, npt.NDArray[np.generic]], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write arrays (and a few strings about them) to `path` in one step."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # Not ascontiguousarray: it turns a scalar into an array of one, and a parameter without axes comes back other.
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     write_bytes(path, save(contiguous, metadata=dict(metadata or {})))
 
 

@@ -57,13 +57,15 @@ def read_json(path: Path) -> Any:  # noqa: ANN401  (JSON is any of seven types)
     """Read a JSON file.
 
     Raises:
-        DataError: the file is missing or is not JSON; the message names the file and the position.
+        DataError: the file is missing, cannot be read, or is not JSON; the message names the file and the position.
     """
     try:
         return msgspec.json.decode(path.read_bytes())
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error
-    except msgspec.DecodeError as error:
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not valid JSON: {error}") from error
 
 
