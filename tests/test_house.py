@@ -59,7 +59,6 @@ def test_a_device_runs_where_nothing_of_the_cloud_is_installed() -> None:
             "pooch",
             "platformdirs",
             "yaml",
-            "tensorboard",
         )
         + "import importlib, pkgutil, dccl.device, dccl.wire\n"
         "for package in (dccl.wire, dccl.device):\n"
@@ -78,9 +77,7 @@ def test_hiding_a_package_from_a_process_works() -> None:
 
 @pytest.mark.skipif(not (SOURCE / "cli.py").exists(), reason="dccl.cli is not there yet")
 def test_the_command_line_loads_nothing_heavy_before_a_command_needs_it() -> None:
-    run = _python(
-        "import dccl.cli; print(sorted({'torch', 'polars', 'plotly', 'tensorboard'} & set(sys.modules)))"
-    )
+    run = _python("import dccl.cli; print(sorted({'torch', 'polars', 'plotly'} & set(sys.modules)))")
     assert run.stdout.strip() == "[]", run.stdout + run.stderr
 
 

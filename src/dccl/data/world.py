@@ -40,7 +40,7 @@ _INDIVIDUAL = (0.2, 0.6, 1.2, 0.0)  # standard deviation of a user's own coeffic
 
 _NUM_RECENT = 3
 _RECENCY = np.array([1.0, 0.6, 0.36], np.float32)  # newest first
-_ITEM_SPREAD = 0.8  # distance of an item from its category's centre, whose length is 1
+_ITEM_SPREAD = 0.4  # distance of an item from its category's centre, whose length is 1
 _PROFILE_FIELDS = {"age_band": 6, "gender": 2, "region": 8}
 _PROFILE_UNKNOWN = 0.05
 _START = 1_600_000_000  # seconds since the epoch

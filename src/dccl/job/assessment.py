@@ -15,7 +15,7 @@ from dccl.data.split import Split
 from dccl.evaluate.metrics import pooled_auc, summarise
 from dccl.evaluate.ranking import Places, places
 from dccl.fleet.scoring import Ranker
-from dccl.wire.arrays import load_arrays, save_arrays
+from dccl.job.workspace import Workspace
 from dccl.wire.results import Metrics
 
 Floats = npt.NDArray[np.float32]
@@ -114,21 +114,21 @@ def _met(history: EventLog, users: npt.NDArray[np.int64]) -> npt.NDArray[np.bool
     return met
 
 
-def save_assessment(path: Path, assessment: Assessment) -> None:
+def save_assessment(workspace: Workspace, path: Path, assessment: Assessment) -> None:
     """Keep the answers, so that comparing needs no model."""
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for name, found in assessment.places.items():
         arrays |= {f"{name}/better": found.better, f"{name}/ties": found.ties, f"{name}/total": found.total}
-    save_arrays(path, arrays, {"metrics": msgspec.json.encode(assessment.metrics).decode()})
+    workspace.save(path, arrays, {"metrics": msgspec.json.encode(assessment.metrics).decode()})
 
 
-def load_assessment(path: Path) -> Assessment:
+def load_assessment(workspace: Workspace, path: Path) -> Assessment:
     """Undo `save_assessment`.
 
     Raises:
-        CheckpointError: the file is damaged.
+        CheckpointError: the file is damaged, or another run made it.
     """
-    arrays, metadata = load_arrays(path)
+    arrays, metadata = workspace.load(path)
     metrics = msgspec.json.decode(metadata["metrics"], type=dict[str, Metrics])
     found = {
         name: Places(*(arrays[f"{name}/{part}"].astype(np.int64) for part in ("better", "ties", "total")))

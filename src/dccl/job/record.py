@@ -1,6 +1,8 @@
 """From finished seeds to `metrics.json`: means, comparisons, who gained, bytes."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +15,7 @@ from dccl.evaluate.ranking import Places
 from dccl.evaluate.significance import compare, user_changes
 from dccl.job.simulation import Seed, Stage
 from dccl.train.release import Release
+from dccl.wire.errors import DcclError
 from dccl.wire.results import (
     Bytes,
     Comparison,
@@ -164,3 +167,27 @@ def _notes(seeds: Sequence[Seed]) -> list[str]:
                     "cloud model"
                 )
     return notes
+
+
+def require_finite(record: RunRecord) -> None:
+    """Keep NaN and infinity out of `metrics.json`: JSON has no word for them, and no reader expects them.
+
+    Raises:
+        DcclError: it names every place.
+    """
+    places = list(_not_finite(msgspec.to_builtins(record), ""))
+    if places:
+        raise DcclError(
+            f"no metrics.json was written: {', '.join(places[:5])} would not be a finite number. This is a defect of "
+            "dccl: please report it together with config.json"
+        )
+
+
+def _not_finite(value: Any, where: str) -> Iterator[str]:  # noqa: ANN401  (any JSON value)
+    if isinstance(value, float) and not math.isfinite(value):
+        yield where
+    entries = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, inner in entries:
+        yield from _not_finite(inner, f"{where}.{key}" if where else str(key))

@@ -1,9 +1,6 @@
 """One seed of the main job: the cloud and its devices in one process, every stage resumable."""
 
 import copy
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,17 +12,16 @@ from dccl.fleet.population import Population
 from dccl.fleet.scoring import Patches, Ranker
 from dccl.job.assessment import Assessment, Exam, assess, load_assessment, save_assessment
 from dccl.job.config import RunConfig
+from dccl.job.stopwatch import Stopwatch
 from dccl.job.workspace import Workspace
 from dccl.method.metapatch import Basis
 from dccl.models.din import Din
 from dccl.train.backbone import fit_backbone
-from dccl.train.basis import basis_task
+from dccl.train.basis import basis_task, calibrate
 from dccl.train.batches import BatchSource
 from dccl.train.distil import BasisAndEncoder, Teachers, backbone_distil_task, basis_distil_task
 from dccl.train.loop import Point, Progress, fit, silent
 from dccl.train.release import Blueprint, Release, new_release
-from dccl.wire.arrays import load_arrays, save_arrays
-from dccl.wire.files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,6 @@ class Seed:
 
     stage: Stage
     number: int
-    seconds: dict[str, float] = field(default_factory=dict)
     curve: list[Point] = field(default_factory=list)
     assessments: dict[tuple[int, str], Assessment] = field(default_factory=dict)
     populations: dict[int, Population] = field(default_factory=dict)
@@ -58,17 +53,25 @@ class Seed:
     def __post_init__(self) -> None:
         config = self.stage.config
         self._source = BatchSource(self.stage.train, config.history_length, config.fit.num_negatives)
-        self._local = BatchSource(self.stage.train, config.history_length, config.basis.num_negatives)
-        self._seconds_path = self.stage.workspace.folder / f"seed-{self.number}" / "seconds.json"
-        if self._seconds_path.exists():
-            self.seconds = read_json(self._seconds_path)
+        self._local = BatchSource(
+            self.stage.train,
+            config.history_length,
+            config.basis.num_negatives,
+            config.fit.num_negatives / config.basis.num_negatives,
+        )
+        self._watch = Stopwatch(self.stage.workspace.folder / f"seed-{self.number}" / "seconds.json")
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Wall-clock seconds by stage."""
+        return self._watch.seconds
 
     # The cloud
 
     def pretrain(self) -> Release:
         """Algorithm 1, step 0: fit the backbone, then the basis on it."""
         release = new_release(self.stage.plan, np.asarray(self.stage.train.categories), self.number)
-        with self._timed("backbone"):
+        with self._watch.timed("backbone"):
             self.curve = fit_backbone(
                 release.backbone,
                 self._source,
@@ -76,11 +79,11 @@ class Seed:
                 lambda: self._cloud_quality(release.backbone),
                 self.number,
                 self.stage.workspace.stopover(self.number, "backbone"),
-                self.stage.progress,
+                self._progress,
             )
         release.backbone.eval().requires_grad_(False)
         self._assess(0, "din", release.backbone, None)
-        with self._timed("basis"):
+        with self._watch.timed("basis"):
             self._fit_basis(release)
         return release
 
@@ -89,9 +92,9 @@ class Seed:
         teachers = Teachers(release.backbone, release.basis, uploads.served())
         backbone = copy.deepcopy(release.backbone).requires_grad_(True)
         learning = BasisAndEncoder(copy.deepcopy(release.basis), copy.deepcopy(release.encoder))
-        with self._timed(f"distil backbone, round {number}"):
+        with self._watch.timed(f"distil backbone, round {number}"):
             self._distil_backbone(backbone, teachers, number)
-        with self._timed(f"distil basis, round {number}"):
+        with self._watch.timed(f"distil basis, round {number}"):
             self._distil_basis(backbone, learning, teachers, number)
         return Release(number, backbone, learning.basis, learning.encoder)
 
@@ -100,15 +103,17 @@ class Seed:
     def train(self, release: Release, number: int) -> Population:
         """Let every device train on its own events under `release`."""
         path = self.stage.workspace.stage(self.number, f"surrogates-{number}")
-        with self._timed(f"devices, round {number}"):
+        with self._watch.timed(f"devices, round {number}"):
             if path.exists():
-                arrays, _ = load_arrays(path)
+                arrays, _ = self.stage.workspace.load(path)
                 population = Population(
                     arrays["surrogates"].astype(np.float32), arrays["serving"].astype(np.bool_)
                 )
             else:
-                population = self._personalise(release.backbone, release.basis, None, self.stage.progress)
-                save_arrays(path, {"surrogates": population.surrogates, "serving": population.serving})
+                population = self._personalise(release.backbone, release.basis, None, self._progress)
+                self.stage.workspace.save(
+                    path, {"surrogates": population.surrogates, "serving": population.serving}
+                )
         self.populations[number] = population
         return population
 
@@ -127,6 +132,7 @@ class Seed:
     # Steps
 
     def _fit_basis(self, release: Release) -> None:
+        calibrate(release.backbone, release.basis, self._local, self.stage.config.basis, self.number)
         task = basis_task(
             release.backbone,
             release.basis,
@@ -135,7 +141,7 @@ class Seed:
             lambda: self._device_quality(release.backbone, release.basis),
         )
         stopover = self.stage.workspace.stopover(self.number, "basis")
-        fit(task, self.stage.config.basis.loop, self.number, stopover, self.stage.progress)
+        fit(task, self.stage.config.basis.loop, self.number, stopover, self._progress)
         release.basis.requires_grad_(False)
 
     def _distil_backbone(self, backbone: Din, teachers: Teachers, number: int) -> None:
@@ -150,7 +156,7 @@ class Seed:
             lambda: self._cloud_quality(backbone),
         )
         stopover = self.stage.workspace.stopover(self.number, f"distil-backbone-{number}")
-        fit(task, config.distil.backbone, self._round_seed(number), stopover, self.stage.progress)
+        fit(task, config.distil.backbone, self._round_seed(number), stopover, self._progress)
         backbone.eval().requires_grad_(False)
 
     def _distil_basis(
@@ -168,7 +174,7 @@ class Seed:
             lambda: self._device_quality(backbone, learning.basis),
         )
         stopover = self.stage.workspace.stopover(self.number, f"distil-basis-{number}")
-        fit(task, config.distil.basis, self._round_seed(number), stopover, self.stage.progress)
+        fit(task, config.distil.basis, self._round_seed(number), stopover, self._progress)
         learning.requires_grad_(False)
 
     def _round_seed(self, number: int) -> int:
@@ -203,28 +209,22 @@ class Seed:
 
     def _assess(self, number: int, model: str, backbone: Din, patches: Patches | None) -> None:
         path = self.stage.workspace.stage(self.number, f"assessment-{number}-{model}")
-        with self._timed("evaluation"):
+        with self._watch.timed("evaluation"):
             if path.exists():
-                found = load_assessment(path)
+                found = load_assessment(self.stage.workspace, path)
             else:
                 ranker = Ranker(backbone, self.stage.test.history, self._length, patches)
                 found = assess(ranker, self.stage.test, self.stage.config.evaluation.full)
-                save_assessment(path, found)
+                save_assessment(self.stage.workspace, path, found)
         self.assessments[number, model] = found
 
     @property
     def _length(self) -> int:
         return self.stage.config.history_length
 
-    @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            # Written at once, so that a resumed run still knows what its earlier stages took.
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
-            write_json(self._seconds_path, self.seconds)
+    def _progress(self, what: str, done: int, total: int, remark: str) -> None:
+        self._watch.tick()
+        self.stage.progress(what, done, total, remark)
 
 
 def _sampled_ndcg(ranker: Ranker, exam: Exam) -> float:

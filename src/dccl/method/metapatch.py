@@ -142,8 +142,8 @@ def bounded(vectors: Tensor, bound: float) -> Tensor:
 def device_step(surrogate: Tensor, gradient: Tensor, step_size: Tensor, bound: float) -> Tensor:
     """One local step of Eq. (3) on the surrogate: gradient descent with a learned step size per dimension.
 
-    Gradient (norm at most 1) and surrogate (norm at most `bound`) are bounded: with free step sizes the inner
-    loop of an earlier experiment ran away to a norm of 389 and took the ranking with it.
+    Step (norm at most a quarter of `bound`) and surrogate (norm at most `bound`) are bounded: with free steps the
+    inner loop of an earlier experiment ran away to a norm of 389 and took the ranking with it.
 
     Args:
         surrogate: (B, K).
@@ -151,7 +151,7 @@ def device_step(surrogate: Tensor, gradient: Tensor, step_size: Tensor, bound: f
         step_size: (K,) or (B, K).
         bound: largest norm of a surrogate.
     """
-    return bounded(surrogate - step_size * bounded(gradient, 1.0), bound)
+    return bounded(surrogate - bounded(step_size * gradient, bound / 4), bound)
 
 
 def personalise(

@@ -6,6 +6,7 @@ paper's group publishes with its later work.
 
 Differs: an optional learned bias by the age of a history event (1 = the last one) is added to the attention
 logits, because plain DIN cannot tell yesterday's event from last year's; `recency=False` turns it off.
+Differs: the dot form has `heads` heads (the group's has one).
 Differs: the product target * interest enters the head beside the two vectors.
 """
 
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 
 from dccl.models.contract import Codes, Features, Inputs, Junction, Patch, unpatched
 from dccl.models.front import Front
+from dccl.wire.errors import ConfigError
 
 
 class DinConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,7 +28,10 @@ class DinConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     width: int = 32
     attention: Literal["dot", "mlp"] = "dot"
     """`dot`: scaled dot product, softmax. `mlp`: the DIN paper's 36-unit network on [h, c, h-c, h*c], no softmax."""
+    heads: int = 2
+    """Of the dot form."""
     attention_hidden: int = 36
+    """Of the mlp form."""
     hidden: tuple[int, int] = (128, 64)
     recency: bool = True
     profile_width: int = 8
@@ -58,9 +63,14 @@ class Din(nn.Module):
         self.target_map = nn.Linear(width, width)
         self.history_map = nn.Linear(width, width)
         self.attention: DotAttention | MlpAttention = (
-            DotAttention(width) if config.attention == "dot" else MlpAttention(width, config.attention_hidden)
+            DotAttention(width, config.heads)
+            if config.attention == "dot"
+            else MlpAttention(width, config.attention_hidden)
         )
-        self.age_bias = nn.Parameter(torch.zeros(history_length + 1)) if config.recency else None
+        heads = config.heads if config.attention == "dot" else 1
+        if width % heads:
+            raise ConfigError(f"din.width ({width}) must be a multiple of din.heads ({heads})")
+        self.age_bias = nn.Parameter(torch.zeros(history_length + 1, heads)) if config.recency else None
         self.dropout = nn.Dropout(config.dropout)
         first, second = config.hidden
         self.hidden1 = nn.Linear(3 * width + self.front.profile_width, first)
@@ -115,30 +125,44 @@ class Din(nn.Module):
 
 
 class DotAttention(nn.Module):
-    """Scaled dot-product target attention: three bias-free maps, softmax over the visible history."""
+    """Scaled dot-product target attention: three bias-free maps, softmax over the visible history, H heads.
 
-    def __init__(self, width: int) -> None:
+    Several heads let one pool the last few events and another the whole past, each with its own bias by age; a
+    single pooled vector cannot tell the two apart, and neither can anything above it.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
-        self.scale = width**-0.5
+        self.heads = heads
+        self.scale = (width // heads) ** -0.5
 
     def forward(self, target: Tensor, history: Tensor, visible: Tensor, bias: Tensor | None) -> Tensor:
-        """Pool `history` (B, L, D) for every `target` (B, Q, N, D); `visible` and `bias` are (B, Q, L)."""
+        """Pool `history` (B, L, D) for every `target` (B, Q, N, D).
+
+        Args:
+            target: (B, Q, N, D).
+            history: (B, L, D).
+            visible: (B, Q, L) bool.
+            bias: (B, Q, L, H), added to the attention logits.
+        """
         rows, queries, candidates, width = target.shape
-        # The candidates' maps fold into the history's (L rows instead of Q*N): q.k = t . (Wq^T Wk h).
-        keys = self.key(history) @ self.query.weight
-        scores = (target.flatten(1, 2) @ keys.transpose(1, 2)) * self.scale
-        scores = scores.view(rows, queries, candidates, -1)
-        allowed = visible[:, :, None, :]
+        query = self._by_head(self.query(target.flatten(1, 2)) * self.scale)
+        scores = query @ self._by_head(self.key(history)).transpose(2, 3)
+        scores = scores.view(rows, self.heads, queries, candidates, -1)
         if bias is not None:
-            scores = scores + bias[:, :, None, :]
+            scores = scores + bias.permute(0, 3, 1, 2)[:, :, :, None, :]
         # -1e4 and not -inf: a query that sees nothing must give zeros, not NaN, in every engine.
-        weights = F.softmax(scores.masked_fill(~allowed, -1e4), dim=-1)
-        pooled = (weights.flatten(1, 2) @ self.value(history)).view(rows, queries, candidates, width)
-        seen: Tensor = pooled * visible.any(-1)[:, :, None, None]
-        return seen
+        weights = F.softmax(scores.masked_fill(~visible[:, None, :, None, :], -1e4), dim=-1)
+        pooled = weights.flatten(2, 3) @ self._by_head(self.value(history))
+        seen: Tensor = pooled.transpose(1, 2).reshape(rows, queries, candidates, width)
+        return seen * visible.any(-1)[:, :, None, None]
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        """(B, M, D) to (B, H, M, D / H)."""
+        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
 
 
 class MlpAttention(nn.Module):
@@ -160,7 +184,7 @@ class MlpAttention(nn.Module):
         self.value = nn.Linear(width, width, bias=False)
 
     def forward(self, target: Tensor, history: Tensor, visible: Tensor, bias: Tensor | None) -> Tensor:
-        """Pool `history` (B, L, D) for every `target` (B, Q, N, D); `visible` and `bias` are (B, Q, L)."""
+        """As `DotAttention.forward`, with one head."""
         rows, queries, candidates, width = target.shape
         flat = target.flatten(1, 2)
         # (B, L, H, D): the product part as one matrix product with the targets.
@@ -171,7 +195,7 @@ class MlpAttention(nn.Module):
         x = torch.where(x > 0, x, self.slope * x)
         scores = self.out(x).squeeze(-1).view(rows, queries, candidates, -1)
         if bias is not None:
-            scores = scores + bias[:, :, None, :]
+            scores = scores + bias[:, :, None, :, 0]
         count = visible.sum(-1, keepdim=True).clamp(min=1)[:, :, None, :]
         weights = torch.sigmoid(scores) * visible[:, :, None, :] / count.sqrt()
         pooled: Tensor = weights.flatten(1, 2) @ self.value(history)

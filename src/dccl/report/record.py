@@ -20,12 +20,9 @@ def load_record(path: Path) -> RunRecord:
     Raises:
         DataError: the file is missing, damaged, not a run's metrics, or of a format unknown to this version.
     """
-    try:
-        content = read_json(path)
-    except OSError as error:
-        raise DataError(
-            f"cannot read {path}: {error.strerror or error}. Give a run's metrics.json"
-        ) from error
+    if path.is_dir():
+        raise DataError(f"cannot read {path}: it is a folder. Give a run's metrics.json")
+    content = read_json(path)
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise DataError(

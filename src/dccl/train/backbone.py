@@ -1,6 +1,5 @@
 """Fit a backbone on the cloud's log, by Eq. (4): every event of a window scored in one forward pass."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Literal, Protocol, runtime_checkable
 
@@ -26,8 +25,9 @@ class BackboneFitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Events per window."""
     num_negatives: int = 4
     """Negatives per event."""
-    compile: Literal["auto", "on", "off"] = "auto"
-    """`auto`: torch.compile if there is a C++ compiler and the fit is long enough to earn its compilation back."""
+    compile: Literal["on", "off"] = "off"
+    """torch.compile, which needs a C++ compiler. Windows differ in length, so it compiles again and again: on two
+    cores it lost to eager by a factor of five (benchmarks/compile.py)."""
 
 
 @runtime_checkable
@@ -39,10 +39,6 @@ class TrainableBackbone(Backbone, Protocol):
         ...
 
 
-LONG_ENOUGH = 4_000
-"""Batches from which compilation (half a minute to a minute) pays, by measurement on two cores."""
-
-
 def backbone_task(
     backbone: nn.Module,
     source: BatchSource,
@@ -51,8 +47,7 @@ def backbone_task(
 ) -> Task:
     """The fit of a backbone as a task for the loop."""
     windows = all_windows(source.log, source.history_length, config.scored_events)
-    batches_in_all = config.loop.epochs * -(-len(windows) // config.batch_size)
-    forward = _compiled(backbone) if _should_compile(config, batches_in_all) else backbone
+    forward = _compiled(backbone) if config.compile == "on" else backbone
 
     def loss(batch: TrainBatch) -> Tensor:
         losses = pointwise_cross_entropy(forward(backbone.look_up(batch.codes)), batch.labels)  # type: ignore[operator]
@@ -84,13 +79,7 @@ def fit_backbone(
     return fit(task, config.loop, seed, stopover, progress)
 
 
-def _should_compile(config: BackboneFitConfig, batches_in_all: int) -> bool:
-    if config.compile == "auto":
-        return shutil.which("g++") is not None and batches_in_all >= LONG_ENOUGH
-    return config.compile == "on"
-
-
 def _compiled(backbone: nn.Module) -> Callable[..., Tensor]:
-    # dynamic: batches differ in length; without it every new shape would be compiled anew.
+    # dynamic: batches differ in length; without it every one of them would be compiled.
     compiled: Callable[..., Tensor] = torch.compile(backbone, dynamic=True)
     return compiled

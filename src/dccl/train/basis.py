@@ -28,15 +28,16 @@ class BasisConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """R: width of each patch's bottleneck."""
     steps: int = 3
     """S: local steps, each with learned step sizes."""
-    step_size: float = 0.3
-    """Where the learned step sizes start."""
-    bound: float = 4.0
+    first_step: float = 0.1
+    """Norm of the median device's first step before the step sizes are learned: they are set so by a look at the
+    gradients, because no fixed number fits every log."""
+    bound: float = 2.0
     """Largest Euclidean norm of a surrogate."""
     prior_samples: float = 20.0
     """Counted into a device's mean loss as samples of loss 0: few events make small steps."""
     method: Literal["meta", "joint"] = "meta"
-    loop: LoopConfig = LoopConfig(epochs=4, patience=2, learning_rate=3e-3)
-    batch_size: int = 64
+    loop: LoopConfig = LoopConfig(epochs=6, patience=2, learning_rate=5e-3)
+    batch_size: int = 32
     """Users per batch."""
     local_events: int = 64
     """A device's own samples: its latest events."""
@@ -45,6 +46,7 @@ class BasisConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     query_share: float = 0.25
     """Share of an episode's events that judge; the earlier ones adapt."""
     num_negatives: int = 4
+    """Per local event; together they weigh as much as the backbone's."""
 
 
 def new_basis(backbone: Backbone, config: BasisConfig, seed: int) -> Basis:
@@ -55,7 +57,7 @@ def new_basis(backbone: Backbone, config: BasisConfig, seed: int) -> Basis:
     """
     widths = {name: backbone.junctions[name].width for name in config.junctions}
     rng = torch.Generator().manual_seed(seed)
-    return Basis(widths, config.surrogate_width, config.rank, config.steps, config.step_size, rng)
+    return Basis(widths, config.surrogate_width, config.rank, config.steps, 1.0, rng)
 
 
 Logits = Callable[[Callable[[str, Tensor], Tensor] | None], Tensor]
@@ -83,6 +85,22 @@ def device_loss(
         return weighted_mean(pointwise_cross_entropy(logits(basis.patch(surrogate)), labels), weights, prior)
 
     return loss
+
+
+def calibrate(backbone: nn.Module, basis: Basis, source: BatchSource, config: BasisConfig, seed: int) -> None:
+    """Set the step sizes so that the median device's first step has norm `config.first_step`."""
+    rng = np.random.default_rng([seed, 0])
+    users = np.arange(source.log.num_users)
+    fewest = min(config.fewest_events, int(np.diff(source.log.offsets).max()))
+    windows = random_windows(source.log, users, source.history_length, config.local_events, fewest, rng)
+    batch = source.batch(windows[rng.permutation(len(windows))[: 4 * config.batch_size]], rng)
+    logits = scored_once(backbone, batch, config.junctions)  # type: ignore[arg-type]
+    loss = device_loss(basis, logits, batch.labels, batch.weights, config.prior_samples)
+    start = torch.zeros(len(batch.user), basis.surrogate_width)
+    gradients = torch.func.grad(lambda surrogate: loss(surrogate).sum())(start)
+    median = gradients.norm(dim=1).median().clamp(min=1e-6)
+    with torch.no_grad():
+        basis.log_step_sizes.fill_(float(torch.log(config.first_step / median)))
 
 
 def basis_task(

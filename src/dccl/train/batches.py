@@ -37,9 +37,15 @@ class BatchSource:
         log: training events only.
         history_length: L.
         num_negatives: per scored event.
+        negative_weight: of each negative, where a positive weighs 1. A device that draws more negatives than the
+            backbone was fitted with (they steady its gradient) must weigh them less, or its patch would mostly learn
+            another share of positives.
     """
 
-    def __init__(self, log: EventLog, history_length: int, num_negatives: int) -> None:
+    def __init__(
+        self, log: EventLog, history_length: int, num_negatives: int, negative_weight: float = 1.0
+    ) -> None:
+        self._negative_weight = negative_weight
         self.log = log
         self.history_length = history_length
         self.num_negatives = num_negatives
@@ -65,9 +71,14 @@ class BatchSource:
         return TrainBatch(
             codes,
             torch.from_numpy(labels),
-            torch.from_numpy(weights.astype(np.float32)),
+            torch.from_numpy(self._weighed(weights)),
             torch.from_numpy(piece.user),
         )
+
+    def _weighed(self, counts: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+        weights = counts.astype(np.float32)
+        weights[:, :, 1:] *= self._negative_weight
+        return weights
 
 
 def shuffled(windows: Windows, batch_size: int, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:

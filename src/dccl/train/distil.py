@@ -23,9 +23,9 @@ class DistilConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     beta: float = 1.0
     """β of Eq. (5) and Eq. (7): weight of the teachers."""
-    backbone: LoopConfig = LoopConfig(epochs=4, patience=2, learning_rate=1e-3)
+    backbone: LoopConfig = LoopConfig(epochs=2, patience=2, learning_rate=1e-3)
     """Phase 1."""
-    basis: LoopConfig = LoopConfig(epochs=2, patience=2, learning_rate=1e-3)
+    basis: LoopConfig = LoopConfig(epochs=1, patience=1, learning_rate=1e-3)
     """Phase 2."""
     encoder_hidden: int = 32
     meta_weight: float = 1.0

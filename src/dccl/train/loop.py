@@ -28,10 +28,10 @@ from dccl.wire.errors import DcclError
 class LoopConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long and how fast to train."""
 
-    epochs: int = 40
-    patience: int = 5
+    epochs: int = 12
+    patience: int = 4
     """Stop after so many validations in a row without a better one."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 7e-3
     decay: bool = True
     """Lower the learning rate to a tenth along a half cosine over `epochs`."""
     weight_decay: float = 0.0
@@ -183,7 +183,7 @@ class _State:
             _assign(self.parameters, self._averaged)
         self._module.eval()
         with torch.no_grad():
-            value = self._validate()
+            value = float(self._validate())
         if not self.curve or value > max(point.validation for point in self.curve):
             self.best = {name: tensor.clone() for name, tensor in self._module.state_dict().items()}
         _assign(self.parameters, current)
