@@ -1,5 +1,6 @@
 """A release as the cloud holds it, and as a folder: backbone, basis, encoder and what is needed to rebuild them."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +95,8 @@ def save_release(folder: Path, release: Release, plan: Blueprint) -> None:
     tensors: dict[str, torch.Tensor] = {}
     for name, module in modules.items():
         tensors |= prefixed(name, module.state_dict())
-    save_checkpoint(folder / "release.safetensors", tensors, plan.data_checksum, {"version": release.version})
+    facts = {"version": release.version}
+    save_checkpoint(folder / "release.safetensors", tensors, _digest(plan), facts)
     write_json(folder / "release.json", {"version": release.version, "blueprint": plan})
 
 
@@ -111,7 +113,8 @@ def load_release(folder: Path) -> tuple[Release, Blueprint]:
         raise CheckpointError(
             f"{folder} holds no release ({error}). A finished run has one in seed-0/release"
         ) from error
-    tensors, facts = load_checkpoint(folder / "release.safetensors", plan.data_checksum)
+    # The blueprint as it was written: a default that came later must not make an old release look foreign.
+    tensors, facts = load_checkpoint(folder / "release.safetensors", _digest(described["blueprint"]))
     if facts["version"] != described["version"]:
         raise CheckpointError(
             f"{folder}: release.json is of version {described['version']}, release.safetensors of {facts['version']}. "
@@ -123,3 +126,9 @@ def load_release(folder: Path) -> tuple[Release, Blueprint]:
     fresh.encoder.load_state_dict(under("encoder", tensors))
     fresh.backbone.eval()
     return Release(described["version"], fresh.backbone, fresh.basis, fresh.encoder), plan
+
+
+def _digest(plan: object) -> str:
+    """Of a blueprint, or of the JSON it was written as: whose tensors these are."""
+    plain = msgspec.to_builtins(plan)
+    return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
