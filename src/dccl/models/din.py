@@ -105,13 +105,14 @@ class Din(nn.Module):
         history = patch("history", torch.tanh(self.history_map(self.dropout(inputs.history))))
         visible = inputs.age > 0
         bias = self.age_bias[inputs.age] if self.age_bias is not None else None
-        interest = patch("interest", self.attention(target, history, visible, bias))
-        return Features(target, interest, inputs.profile)
+        return Features(target, self.attention(target, history, visible, bias), inputs.profile)
 
     def head(self, features: Features, patch: Patch | None = None) -> Tensor:
         """Two hidden layers over [target, interest, target * interest, profile]."""
         patch = patch or unpatched
         target, interest, profile = features
+        # Here and not in `pool`: whoever pools once for many patches would lose this one.
+        interest = patch("interest", interest)
         parts = [target, interest, target * interest]
         if profile.shape[-1]:
             parts.append(profile[:, None, None, :].expand(*target.shape[:3], profile.shape[-1]))
