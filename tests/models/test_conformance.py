@@ -27,7 +27,7 @@ BACKBONES: dict[str, Callable[[], nn.Module]] = {
     "din, mlp": lambda: Din(
         DinConfig(width=8, attention="mlp"), CATEGORIES, NUM_CATEGORIES, PROFILES, HISTORY
     ),
-    "din, plain": lambda: Din(DinConfig(width=6, recency=False), NO_CATEGORIES, 1, (), HISTORY),
+    "din, plain": lambda: Din(DinConfig(width=6, heads=1, recency=False), NO_CATEGORIES, 1, (), HISTORY),
     "din, no profiles": lambda: Din(
         DinConfig(width=6, attention="mlp", hidden=(10, 7)), CATEGORIES, NUM_CATEGORIES, (), HISTORY
     ),
