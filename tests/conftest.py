@@ -8,6 +8,9 @@ from dccl.data.log import EventLog
 from dccl.data.split import leave_one_out, train_only
 from dccl.data.world import TINY, make_world
 
+# As in the command line: two spinning threads beside another busy process are slower than one.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 _TINY_RUN = """
 world.num_users=60 world.num_items=100 world.num_categories=5 world.mean_events=8 history_length=10
 din.width=8 din.hidden=[16,8] fit.loop.epochs=2 fit.scored_events=10

@@ -365,9 +365,9 @@ def test_another_configuration_for_a_finished_run_is_refused_and_nothing_is_over
     tiny_run: list[str], finished_run: Path
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished_run.rglob("*") if path.name != ".lock"}
-    done = _call("run", *_sets([*tiny_run, "din.width=9"]), "--out", finished_run)
+    done = _call("run", *_sets([*tiny_run, "din.width=16"]), "--out", finished_run)
     assert done.exit_code == 2
-    assert "differs in din.width (8 there, 9 now)" in done.stderr
+    assert "differs in din.width (8 there, 16 now)" in done.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

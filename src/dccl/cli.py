@@ -113,6 +113,11 @@ def run(
     A finished run may be given more --rounds or --seeds.
     `dccl config` prints all keys that --set and --config take.
     """
+    import os
+
+    # Before torch is imported: its threads spin while they wait, and beside another busy process that made two
+    # threads nine times slower than one on a machine of two cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from dccl.job.config import load_config
     from dccl.job.console import watching
     from dccl.job.run import run as run_job

@@ -64,7 +64,7 @@ RANGES = {
         **dict.fromkeys(("minority_share", "non_iid", "taste_drift", "profile_signal"), _SHARE),
     },
     "DinConfig": {
-        **dict.fromkeys(("width", "attention_hidden", "hidden", "profile_width"), _ONE),
+        **dict.fromkeys(("width", "heads", "attention_hidden", "hidden", "profile_width"), _ONE),
         "dropout": _BELOW_ONE,
     },
     "LoopConfig": {
