@@ -119,22 +119,28 @@ def test_through_the_whole_fleet_only_the_own_events_matter(release: Release, ti
 
 
 def test_the_guard_judges_a_patch_trained_on_the_earlier_events_on_the_later_ones(
-    release: Release, batch: TrainBatch
+    release: Release, batch: TrainBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Written out: train without the later events, score everything by the whole forward pass, decide."""
+    """Written out: train without the later events, score everything by the whole forward pass, take the means."""
     late = torch.from_numpy(later_part(batch.weights[:, :, 0].numpy() > 0, 0.25))[:, :, None]
     earlier = dataclasses.replace(batch, weights=batch.weights * ~late)
     trial, _ = train(release, earlier, UNGUARDED)
-    losses = []
+    expected = []
     for patch in (None, release.basis.patch(trial)):
         with torch.no_grad():
             logits = release.backbone(release.backbone.look_up(batch.codes), patch)
         every = pointwise_cross_entropy(logits, batch.labels).double()
         kept = (batch.weights > 0) & late
-        losses.append(np.array([float(every[row][kept[row]].mean()) for row in range(20)]))
-    expected = serves(losses[0], losses[1], late[:, :, 0].sum(1).numpy(), GUARD)
+        expected.append([float(every[row][kept[row]].mean()) for row in range(20)])
+    asked: list[tuple[np.ndarray, np.ndarray, np.ndarray, GuardConfig]] = []
+    monkeypatch.setattr("dccl.fleet.batched.serves", lambda *given: (asked.append(given), serves(*given))[1])
     _, passed = train(release, batch)
-    assert np.array_equal(passed, expected)
+    ((cloud, patched, held_back, config),) = asked
+    np.testing.assert_allclose(cloud, expected[0], rtol=1e-4)
+    np.testing.assert_allclose(patched, expected[1], rtol=1e-3)
+    assert held_back.tolist() == late[:, :, 0].sum(1).tolist()
+    assert config == GUARD
+    assert np.array_equal(passed, serves(cloud, patched, held_back, config))
     assert 0 < passed.sum() < 20
 
 
@@ -223,6 +229,20 @@ def test_the_same_seed_gives_the_same_fleet(release: Release, tiny_log: EventLog
     assert np.array_equal(one.surrogates, other.surrogates)
     assert np.array_equal(one.serving, other.serving)
     assert not np.array_equal(one.surrogates, third.surrogates)
+
+
+def test_devices_of_different_batches_draw_different_negatives() -> None:
+    log = build_log(
+        name="twins",
+        items=[1, 2, 3, 4, 5, 6] * 2,
+        offsets=[0, 6, 12],
+        user_ids=["one", "other"],
+        item_ids=["", *(str(i) for i in range(1, 41))],
+    )
+    made = release_for(log)
+    source = BatchSource(log, HISTORY, 4)
+    fleet = personalise_fleet(made.backbone, made.basis, source, config_of(1), UNGUARDED, seed=0)
+    assert not np.array_equal(fleet.surrogates[0], fleet.surrogates[1])
 
 
 def test_training_a_fleet_changes_nothing_of_the_release(tiny_log: EventLog) -> None:

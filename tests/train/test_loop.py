@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -95,6 +96,19 @@ def test_a_fit_that_was_stopped_anywhere_and_resumed_gives_the_same_bits(
         assert torch.equal(resumed.state_dict()[key], tensor), key
 
 
+def test_the_best_weights_are_remembered_over_a_stop(tmp_path: Path) -> None:
+    """Best after epoch 1, stopped in epoch 3: what is kept comes from before the stop."""
+    config = LoopConfig(epochs=4, patience=9, learning_rate=0.05)
+    stopover = Stopover(tmp_path / "fit", "this run")
+    best = Toy(0)
+    fit(toy_task(best, iter([0.1, 0.9, 0.3]).__next__), msgspec.structs.replace(config, patience=1), 4)
+    with pytest.raises(StoppedError):
+        fit(toy_task(Toy(0), iter([0.1, 0.9, 0.3]).__next__), config, 4, stopover, stop_in(3))
+    resumed = Toy(9)
+    fit(toy_task(resumed, iter([0.4, 0.2]).__next__), config, 4, stopover)
+    assert torch.equal(resumed.weight, best.weight)
+
+
 def test_a_finished_fit_is_not_done_again(tmp_path: Path) -> None:
     config = LoopConfig(epochs=3, patience=9, learning_rate=0.05)
     stopover = Stopover(tmp_path / "fit", "this run")
@@ -152,15 +166,19 @@ def test_what_is_validated_is_the_moving_average_of_the_weights() -> None:
     """By a loop: the average starts at the first weights and forgets them faster while it is young."""
     module = Toy(0)
     average, steps = module.weight.detach().double().clone(), 0
-    validated: list[Tensor] = []
+    current, validated = module.weight, list[Tensor]()
 
     def progress(what: str, done: int, total: int, remark: str) -> None:
-        nonlocal average, steps
+        nonlocal average, steps, current
         if remark.startswith("epoch"):
             steps += 1
             decay = min(0.8, steps / (steps + 10))
-            average = decay * average + (1 - decay) * module.weight.detach().double()
+            current = module.weight.detach().clone()
+            average = decay * average + (1 - decay) * current.double()
         else:
+            # Training goes on from the weights themselves, and not from their average.
+            assert torch.equal(module.weight, current)
+            assert not torch.equal(module.weight, validated[-1])
             torch.testing.assert_close(validated[-1].double(), average, rtol=1e-5, atol=1e-6)
 
     def validate() -> float:
