@@ -39,6 +39,10 @@ def test_every_result_stands_in_the_readme(path: Path) -> None:
 
 
 def test_every_row_of_the_readme_has_its_result() -> None:
-    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if "no gain)" in line or ", gain)" in line]
+    rows = [
+        line
+        for line in (ROOT / "README.md").read_text().splitlines()
+        if "no gain)" in line or ", gain)" in line
+    ]
     known = [row(msgspec.json.decode(path.read_bytes(), type=RunRecord)) for path in RESULTS]
     assert [line for line in rows if not any(line.endswith(result) for result in known)] == []
