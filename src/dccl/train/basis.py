@@ -50,11 +50,7 @@ class BasisConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 def new_basis(backbone: Backbone, config: BasisConfig, seed: int) -> Basis:
-    """An untrained basis for `backbone`.
-
-    Raises:
-        ConfigError: a junction that the backbone does not have.
-    """
+    """An untrained basis for `backbone`, whose junctions the configuration must name rightly (`job` checks it)."""
     widths = {name: backbone.junctions[name].width for name in config.junctions}
     rng = torch.Generator().manual_seed(seed)
     return Basis(widths, config.surrogate_width, config.rank, config.steps, 1.0, rng)
