@@ -1,7 +1,7 @@
 """Fit a backbone on the cloud's log, by Eq. (4): every event of a window scored in one forward pass."""
 
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from dccl.data.windows import all_windows
 from dccl.method.losses import pointwise_cross_entropy, weighted_mean
-from dccl.models.contract import Backbone
-from dccl.train.batches import BatchSource, TrainBatch, shuffled
+from dccl.train.batches import BatchSource, TrainBatch
 from dccl.train.loop import LoopConfig, Point, Progress, Stopover, Task, fit, silent
 
 
@@ -30,15 +29,6 @@ class BackboneFitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     cores it lost to eager by a factor of five (benchmarks/compile.py)."""
 
 
-@runtime_checkable
-class TrainableBackbone(Backbone, Protocol):
-    """A backbone that is a torch module too."""
-
-    def train(self, mode: bool = True) -> nn.Module:
-        """As in torch."""
-        ...
-
-
 def backbone_task(
     backbone: nn.Module,
     source: BatchSource,
@@ -55,8 +45,7 @@ def backbone_task(
         return weighted_mean(losses[None], batch.weights[None])[0]
 
     def batches(rng: np.random.Generator) -> Iterator[TrainBatch]:
-        for rows in shuffled(windows, config.batch_size, rng):
-            yield source.batch(windows[rows], rng)
+        return source.epoch(windows, config.batch_size, rng)
 
     return Task("backbone", backbone, batches, loss, validate)
 

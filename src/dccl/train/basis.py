@@ -13,7 +13,7 @@ from dccl.data.windows import all_windows
 from dccl.method.losses import pointwise_cross_entropy, weighted_mean
 from dccl.method.metapatch import Basis, personalise
 from dccl.models.contract import Backbone, Features
-from dccl.train.batches import BatchSource, TrainBatch, shuffled
+from dccl.train.batches import BatchSource, TrainBatch
 from dccl.train.loop import LoopConfig, Task
 
 
@@ -111,8 +111,7 @@ def basis_task(
         windows = random_windows(
             source.log, users, source.history_length, config.local_events, config.fewest_events, rng
         )
-        for rows in shuffled(windows, config.batch_size, rng):
-            yield source.batch(windows[rows], rng)
+        return source.epoch(windows, config.batch_size, rng)
 
     def loss(batch: TrainBatch) -> Tensor:
         return meta_loss(backbone, basis, batch, config)
@@ -156,7 +155,6 @@ def _joint_task(
         return weighted_mean(losses[None], batch.weights[None])[0]
 
     def batches(rng: np.random.Generator) -> Iterator[TrainBatch]:
-        for rows in shuffled(windows, config.batch_size, rng):
-            yield source.batch(windows[rows], rng)
+        return source.epoch(windows, config.batch_size, rng)
 
     return Task("basis", joint, batches, loss, validate)

@@ -75,6 +75,11 @@ class BatchSource:
             torch.from_numpy(piece.user),
         )
 
+    def epoch(self, windows: Windows, batch_size: int, rng: np.random.Generator) -> Iterator[TrainBatch]:
+        """All of `windows` once, in shuffled batches."""
+        for rows in shuffled(windows, batch_size, rng):
+            yield self.batch(windows[rows], rng)
+
     def _weighed(self, counts: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         weights = counts.astype(np.float32)
         weights[:, :, 1:] *= self._negative_weight

@@ -14,7 +14,7 @@ from dccl.method.encoder import Encoder
 from dccl.method.metapatch import Basis
 from dccl.method.momodistill import backbone_loss, basis_loss
 from dccl.train.basis import BasisConfig, meta_loss
-from dccl.train.batches import BatchSource, TrainBatch, shuffled
+from dccl.train.batches import BatchSource, TrainBatch
 from dccl.train.loop import LoopConfig, Task
 
 
@@ -75,8 +75,7 @@ def backbone_distil_task(
         )[0]
 
     def batches(rng: np.random.Generator) -> Iterator[TrainBatch]:
-        for rows in shuffled(windows, batch_size, rng):
-            yield source.batch(windows[rows], rng)
+        return source.epoch(windows, batch_size, rng)
 
     return Task("distil backbone", backbone, batches, loss, validate)
 
@@ -127,7 +126,6 @@ def basis_distil_task(
             basis_config.fewest_events,
             rng,
         )
-        for rows in shuffled(windows, basis_config.batch_size, rng):
-            yield source.batch(windows[rows], rng)
+        return source.epoch(windows, basis_config.batch_size, rng)
 
     return Task("distil basis", learning, batches, loss, validate)
